@@ -1,0 +1,152 @@
+"""The names and shapes that stages agree on; spelled here and nowhere else.
+
+Tables are Parquet. External ids are strings. Timestamps are int64 Unix seconds, UTC. Windows are
+half-open: `[start, end)`. Every artifact is a folder that holds a `manifest.json` (`Manifest`).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from homefeed import __version__
+
+SCHEMA_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+
+
+class Column(StrEnum):
+    """Columns of the contract's tables."""
+
+    EVENT_ID = "event_id"  # int64, the row's place in the source: breaks ties in time
+    USER_ID = "user_id"  # string
+    PIN_ID = "pin_id"  # string
+    ACTION = "action"  # string
+    SURFACE = "surface"  # string
+    TIMESTAMP = "timestamp"  # int64, Unix seconds, UTC
+    SOURCE_INTEREST = "source_interest"  # string or null
+    IMAGE_SIGNATURE = "image_signature"  # string
+    CANONICAL_SIGNATURE = "canonical_signature"  # string: one for all near-duplicate images
+    CREATED_AT = "created_at"  # int64, Unix seconds, UTC, or null
+    INTERESTS = "interests"  # list of strings
+    TITLE = "title"  # string, for people to read
+    FOLLOWED_INTERESTS = "followed_interests"  # list of strings
+    INFERRED_INTERESTS = "inferred_interests"  # list of strings
+
+
+class Action(StrEnum):
+    """What a user did with a pin; a log may hold further actions, named in its recipe."""
+
+    CLICK = "click"
+    CLOSEUP = "closeup"
+    SAVE = "save"
+    HIDE = "hide"
+
+
+class Granularity(StrEnum):
+    """What one id of an artifact stands for."""
+
+    PIN = "pin"
+    IMAGE_SIGNATURE = "image_signature"
+    CANONICAL_SIGNATURE = "canonical_signature"
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A span of time `[start, end)` in Unix seconds."""
+
+    start: int
+    end: int
+
+    def __str__(self) -> str:
+        return f"{iso(self.start)}..{iso(self.end)}"
+
+    def overlaps(self, other: "Window") -> bool:
+        """Whether any instant lies in both."""
+        return self.start < other.end and other.start < self.end
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What every artifact says of itself; a consumer checks what it needs and refuses the rest.
+
+    `kind` names the artifact ("events", "dataset", ...); `inputs` maps an input's name to its
+    fingerprint; `files` maps a relative path to its sha256; `details` holds the artifact's own
+    facts (counts, the effective configuration, what an embedding is).
+    """
+
+    kind: str
+    schema_version: int = SCHEMA_VERSION
+    produced_by: str = f"homefeed {__version__}"
+    granularity: Granularity = Granularity.PIN
+    window: Window | None = None
+    inputs: dict[str, str] = {}
+    files: dict[str, str] = {}
+    details: dict[str, Any] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over what the artifact holds; equal contents have equal fingerprints."""
+        facts = {"kind": self.kind, "schema": self.schema_version, "files": self.files}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+M = TypeVar("M", bound=Manifest)
+
+
+def iso(timestamp: int) -> str:
+    """A Unix timestamp as people read it, to the second, UTC."""
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def sha256_file(path: Path) -> str:
+    """sha256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_files(folder: Path, leave_out: Iterable[str] = (MANIFEST_FILE,)) -> dict[str, str]:
+    """Relative path to sha256 of every file below `folder`, sorted by path."""
+    skipped = set(leave_out)
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return {name: sha256_file(folder / name) for name in names if name not in skipped}
+
+
+def write_manifest(folder: Path, manifest: M) -> M:
+    """Hashes the folder's files into the manifest and writes it, last and atomically.
+
+    Returns:
+        The manifest as written.
+    """
+    complete = msgspec.structs.replace(manifest, files=hash_files(folder))
+    text = msgspec.json.format(msgspec.json.encode(complete, order="sorted"), indent=2)
+    draft = folder / f".{MANIFEST_FILE}"
+    draft.write_bytes(text + b"\n")
+    draft.replace(folder / MANIFEST_FILE)
+    return complete
+
+
+def read_manifest(folder: Path, kind: str) -> Manifest:
+    """Reads an artifact's manifest and checks that it is of the wanted kind and schema.
+
+    Raises:
+        ValueError: there is no manifest, or it is of another kind or schema version.
+    """
+    path = folder / MANIFEST_FILE
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no {MANIFEST_FILE}: it is no finished {kind} artifact")
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if manifest.kind != kind:
+        raise ValueError(f"{path} describes a {manifest.kind!r} artifact; {kind!r} is needed here")
+    if manifest.schema_version != SCHEMA_VERSION:
+        raise ValueError(
+            f"{path} has schema version {manifest.schema_version}; this homefeed reads "
+            f"{SCHEMA_VERSION}. It was made by {manifest.produced_by}: make it again."
+        )
+    return manifest

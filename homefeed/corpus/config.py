@@ -1,0 +1,18 @@
+"""Which pins can be served."""
+
+from homefeed.config import Config
+
+
+class CorpusConfig(Config):
+    """Selection of the serving corpus by time-decayed engagement."""
+
+    max_pins: int = 10_000_000
+    """The best so many pins are kept."""
+    half_life_days: float = 30.0
+    """0 is a plain sum."""
+    window_days: int | None = 90
+    """Only events of the last so many days count; null counts all."""
+    min_engagements: float = 0.0
+    """Pins whose decayed sum is below this are left out."""
+    action_weights: dict[str, float] = {}
+    """Weight of each action; actions that are absent here weigh 1."""

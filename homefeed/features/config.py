@@ -1,0 +1,90 @@
+"""Which columns are features, of which kind, for which tower: data of the recipe, not code."""
+
+from typing import Literal
+
+from homefeed.config import Config
+
+
+class Categorical(Config, tag_field="kind", tag="categorical"):
+    """A column of strings, or of lists of strings, looked up in a fitted vocabulary."""
+
+    column: str
+    values: int = 1
+    """Most values a row holds; a list column is cut to its first `values`."""
+    min_count: int = 1
+    """Values seen in fewer rows share the out-of-vocabulary row."""
+
+    def __post_init__(self) -> None:
+        for name in ("values", "min_count"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} of {self.column!r} must be >= 1")
+
+
+class Numeric(Config, tag_field="kind", tag="numeric"):
+    """A column of numbers, standardised with the training window's mean and deviation."""
+
+    column: str
+    transform: Literal["identity", "log1p"] = "identity"
+    """Applied before standardising; log1p for counts."""
+
+
+class Embedding(Config, tag_field="kind", tag="embedding"):
+    """A column of equal-length lists of floats: an embedding from elsewhere."""
+
+    column: str
+    dimension: int
+
+    def __post_init__(self) -> None:
+        if self.dimension < 1:
+            raise ValueError(f"dimension={self.dimension} of {self.column!r} must be >= 1")
+
+
+Feature = Categorical | Numeric | Embedding
+
+
+class HistoryConfig(Config):
+    """The user's engagement history as the towers see it, most recent first."""
+
+    length: int = 100
+    """Most recent engagements kept."""
+
+    def __post_init__(self) -> None:
+        if self.length < 1:
+            raise ValueError(f"history.length={self.length} must be >= 1")
+
+
+class StatisticsConfig(Config):
+    """Time-decayed engagement sums of a pin, fitted the same way for training and the corpus.
+
+    Each half-life gives a column `engagements_{half_life}d` = `sum(w_action * 2^(-age/half_life))`
+    over the events strictly before the time it is taken at. `half_life_days: 0` stands for no
+    decay (`engagements_all`).
+    """
+
+    half_life_days: tuple[float, ...] = (1.0, 7.0, 30.0, 0.0)
+    action_weights: dict[str, float] = {}
+    """Weight of each action; actions that are absent here weigh 1."""
+
+    def __post_init__(self) -> None:
+        if any(h < 0 for h in self.half_life_days):
+            raise ValueError(f"half_life_days={self.half_life_days}: every one must be >= 0")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the statistics' columns, in the order of `half_life_days`."""
+        return tuple(f"engagements_{h:g}d" if h else "engagements_all" for h in self.half_life_days)
+
+
+class FeaturesConfig(Config):
+    """Features of both towers; the statistics' columns are numeric pin features by themselves."""
+
+    user: tuple[Feature, ...] = ()
+    pin: tuple[Feature, ...] = ()
+    history: HistoryConfig = HistoryConfig()
+    statistics: StatisticsConfig = StatisticsConfig()
+
+    def __post_init__(self) -> None:
+        for side in ("user", "pin"):
+            names = [feature.column for feature in getattr(self, side)]
+            if doubled := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"features.{side} names {doubled} more than once")

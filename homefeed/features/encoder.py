@@ -1,0 +1,271 @@
+"""The one encoder that training, corpus and serving use: raw values in, towers' tensors out.
+
+Row 0 of every vocabulary is padding (nothing there), row 1 is out-of-vocabulary (something unknown
+there), known values start at row 2. Numbers are standardised with the training window's moments;
+a missing number becomes the mean. Plain numpy, so that serving carries no training dependency.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from homefeed.contracts import Column
+from homefeed.features.config import Categorical, Embedding, Feature, FeaturesConfig, Numeric
+
+PADDING_ROW = 0
+OUT_OF_VOCABULARY_ROW = 1
+FIRST_ROW = 2
+
+NUMERIC = "numeric"
+HISTORY = "history"
+HISTORY_ACTIONS = "history_actions"
+
+FEATURES_FILE = "features.json"
+
+Columns = Mapping[str, Sequence[Any]]
+Tensors = dict[str, np.ndarray]
+
+
+class Vocabulary(msgspec.Struct, frozen=True, dict=True):
+    """Values of a column in row order; `values[i]` has row `i + FIRST_ROW`."""
+
+    values: tuple[str, ...]
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Value to row."""
+        return {value: row for row, value in enumerate(self.values, FIRST_ROW)}
+
+    def __len__(self) -> int:
+        """Rows of an embedding table for this vocabulary, padding and out-of-vocabulary too."""
+        return len(self.values) + FIRST_ROW
+
+
+class Moments(msgspec.Struct, frozen=True):
+    """Mean and standard deviation of a numeric column after its transform."""
+
+    mean: float
+    deviation: float
+
+
+class HistoryItem(msgspec.Struct, frozen=True):
+    """One past engagement of a user."""
+
+    pin_id: str
+    action: str
+    timestamp: int
+
+
+class TowerInputs(msgspec.Struct, frozen=True):
+    """What one tower is fed, so that it can be built without the data.
+
+    `categorical` maps a column to (rows of its vocabulary, values a row); `embeddings` maps a
+    column to its dimension; `num_numeric` is the width of the tensor `numeric`.
+    """
+
+    categorical: dict[str, tuple[int, int]]
+    embeddings: dict[str, int]
+    num_numeric: int
+
+
+class FeatureEncoder(msgspec.Struct, frozen=True, dict=True):
+    """Fitted vocabularies and moments; see `homefeed.dataset.fit` for how they are fitted.
+
+    `vocabularies` are keyed by column; `pin_id`'s is always there, for the history. `actions` is
+    the vocabulary of history actions. `moments` are keyed by column of the pin side's and user
+    side's numeric features and statistics.
+    """
+
+    config: FeaturesConfig
+    actions: Vocabulary
+    vocabularies: dict[str, Vocabulary]
+    pin_moments: dict[str, Moments]
+    user_moments: dict[str, Moments]
+
+    @cached_property
+    def pin_numeric(self) -> tuple[Numeric, ...]:
+        """Numeric pin features in tensor order: the recipe's, then the statistics."""
+        own = tuple(f for f in self.config.pin if isinstance(f, Numeric))
+        return own + tuple(Numeric(c, "log1p") for c in self.config.statistics.columns)
+
+    @cached_property
+    def user_numeric(self) -> tuple[Numeric, ...]:
+        """Numeric user features in tensor order, without the history's length, which is first."""
+        return tuple(f for f in self.config.user if isinstance(f, Numeric))
+
+    @cached_property
+    def pin_inputs(self) -> TowerInputs:
+        """What the pin tower is fed."""
+        return self._inputs(self.config.pin, len(self.pin_numeric))
+
+    @cached_property
+    def user_inputs(self) -> TowerInputs:
+        """What the user tower is fed, beside the history; its first number is its length."""
+        return self._inputs(self.config.user, len(self.user_numeric) + 1)
+
+    def _inputs(self, features: tuple[Feature, ...], num_numeric: int) -> TowerInputs:
+        return TowerInputs(
+            categorical={
+                f.column: (len(self.vocabularies[f.column]), f.values)
+                for f in features
+                if isinstance(f, Categorical)
+            },
+            embeddings={f.column: f.dimension for f in features if isinstance(f, Embedding)},
+            num_numeric=num_numeric,
+        )
+
+    def encode_pins(self, columns: Columns) -> Tensors:
+        """Encodes B pins.
+
+        Args:
+            columns: raw values by column, B each: the pin features and the statistics.
+
+        Returns:
+            int64 [B, values] a categorical column; float32 [B, dimension] an embedding column;
+            float32 [B, num_numeric] `numeric`.
+
+        Raises:
+            ValueError: a feature's column is missing, or a value is of the wrong type.
+        """
+        return self._encode(self.config.pin, self.pin_numeric, self.pin_moments, columns)
+
+    def encode_users(self, columns: Columns, histories: Sequence[Sequence[HistoryItem]]) -> Tensors:
+        """Encodes B users.
+
+        Args:
+            columns: raw values by column, B each: the user features.
+            histories: B histories, most recent first; cut to the configured length.
+
+        Returns:
+            As `encode_pins`, and `history` and `history_actions`, int64 [B, length].
+
+        Raises:
+            ValueError: a feature's column is missing, or a value is of the wrong type.
+        """
+        tensors = self.encode_histories(histories)
+        lengths = (tensors[HISTORY] != PADDING_ROW).sum(axis=1)
+        encoded = self._encode(self.config.user, self.user_numeric, self.user_moments, columns)
+        numeric = encoded.pop(NUMERIC, np.zeros((len(histories), 0), np.float32))
+        tensors[NUMERIC] = np.concatenate([self.scale_lengths(lengths), numeric], axis=1)
+        return tensors | encoded
+
+    def encode_histories(self, histories: Sequence[Sequence[HistoryItem]]) -> Tensors:
+        """`history` and `history_actions`, int64 [B, length], of B histories."""
+        shape = (len(histories), self.config.history.length)
+        pins, actions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        pin_rows, action_rows = self.vocabularies[Column.PIN_ID].rows, self.actions.rows
+        for row, history in enumerate(histories):
+            kept = history[: shape[1]]
+            pins[row, : len(kept)] = [
+                pin_rows.get(item.pin_id, OUT_OF_VOCABULARY_ROW) for item in kept
+            ]
+            actions[row, : len(kept)] = [
+                action_rows.get(item.action, OUT_OF_VOCABULARY_ROW) for item in kept
+            ]
+        return {HISTORY: pins, HISTORY_ACTIONS: actions}
+
+    def scale_lengths(self, lengths: np.ndarray) -> np.ndarray:
+        """History lengths [B] as the tower's first number, float32 [B, 1] in [0, 1]."""
+        scaled = np.log1p(lengths) / np.log1p(self.config.history.length)
+        return scaled.astype(np.float32)[:, None]
+
+    def standardise_pin_numbers(self, columns: Mapping[str, Any]) -> np.ndarray:
+        """The pin tower's `numeric`, float32 [B, num_numeric], from raw columns of B numbers."""
+        return _standardise(self.pin_numeric, self.pin_moments, columns)
+
+    def _encode(
+        self,
+        features: tuple[Feature, ...],
+        numeric: tuple[Numeric, ...],
+        moments: Mapping[str, Moments],
+        columns: Columns,
+    ) -> Tensors:
+        tensors: Tensors = {}
+        for feature in features:
+            if isinstance(feature, Categorical):
+                values = _column(columns, feature.column)
+                tensors[feature.column] = self._look_up(feature, values)
+            elif isinstance(feature, Embedding):
+                values = _column(columns, feature.column)
+                tensors[feature.column] = _embeddings(feature, values)
+        if numeric:
+            tensors[NUMERIC] = _standardise(numeric, moments, columns)
+        return tensors
+
+    def _look_up(self, feature: Categorical, values: Sequence[Any]) -> np.ndarray:
+        rows = self.vocabularies[feature.column].rows
+        out = np.zeros((len(values), feature.values), np.int64)
+        for row, value in enumerate(values):
+            if isinstance(value, str):
+                out[row, 0] = rows.get(value, OUT_OF_VOCABULARY_ROW)
+            elif value is None:
+                out[row, 0] = OUT_OF_VOCABULARY_ROW if feature.values == 1 else PADDING_ROW
+            elif isinstance(value, list | tuple | np.ndarray):
+                kept = value[: feature.values]
+                out[row, : len(kept)] = [rows.get(v, OUT_OF_VOCABULARY_ROW) for v in kept]
+            else:
+                raise ValueError(
+                    f"feature {feature.column!r} is categorical: {value!r} is neither a string "
+                    "nor a list of strings"
+                )
+        return out
+
+    def save(self, path: Path) -> None:
+        """Writes the encoder as JSON; equal encoders give equal bytes."""
+        path.write_bytes(msgspec.json.encode(self, order="sorted"))
+
+    @classmethod
+    def load(cls, path: Path) -> "FeatureEncoder":
+        """Reads what `save` wrote.
+
+        Raises:
+            ValueError: the file is no encoder of this version.
+        """
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"{path} is no feature encoder: {error}") from error
+
+
+def transformed(numeric: Numeric, values: np.ndarray) -> np.ndarray:
+    """A numeric column after its transform, before standardising; missing values are NaN."""
+    return np.log1p(np.maximum(values, 0)) if numeric.transform == "log1p" else values
+
+
+def _standardise(
+    numeric: Sequence[Numeric], moments: Mapping[str, Moments], columns: Mapping[str, Any]
+) -> np.ndarray:
+    parts = []
+    for feature in numeric:
+        try:
+            raw = np.asarray(_column(columns, feature.column), np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"feature {feature.column!r} is numeric: {error}") from error
+        fitted = moments[feature.column]
+        scaled = (transformed(feature, raw) - fitted.mean) / fitted.deviation
+        parts.append(np.nan_to_num(scaled, nan=0.0))
+    return np.stack(parts, axis=1).astype(np.float32)
+
+
+def _embeddings(feature: Embedding, values: Sequence[Any]) -> np.ndarray:
+    out = np.zeros((len(values), feature.dimension), np.float32)
+    for row, value in enumerate(values):
+        if value is None:
+            continue
+        if len(value) != feature.dimension:
+            raise ValueError(
+                f"feature {feature.column!r} has {feature.dimension} dimensions, "
+                f"a row holds {len(value)}"
+            )
+        out[row] = value
+    return out
+
+
+def _column(columns: Mapping[str, Any], name: str) -> Any:
+    if name not in columns:
+        raise ValueError(f"feature {name!r} is missing; there are {sorted(columns)}")
+    return columns[name]

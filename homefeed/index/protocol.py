@@ -1,0 +1,41 @@
+"""What the handler asks of the index sidecar, as MessagePack: one request a TorchServe batch."""
+
+import msgspec
+
+
+class Query(msgspec.Struct, frozen=True):
+    """The search of one user: all of their vectors together.
+
+    `vectors` is float32 little-endian [num_vectors, dimension], row-major. Empty `interests` is
+    no filter; several are a union. `exclude` are pin ids that must not come back.
+    """
+
+    vectors: bytes
+    k: int
+    interests: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+class SearchRequest(msgspec.Struct, frozen=True):
+    """A batch of queries for one embedding space."""
+
+    embedding_space: str
+    queries: tuple[Query, ...]
+
+
+class Hits(msgspec.Struct, frozen=True):
+    """One query's pins, best first after the round-robin; three lists of equal length.
+
+    `sources[i]` is the row of `vectors` that found `pin_ids[i]`.
+    """
+
+    pin_ids: tuple[str, ...]
+    scores: tuple[float, ...]
+    sources: tuple[int, ...]
+
+
+class SearchResponse(msgspec.Struct, frozen=True):
+    """The batch's answers in order, and the version of the index that gave them."""
+
+    index_version: str
+    hits: tuple[Hits, ...]
