@@ -1,0 +1,1 @@
+"""KFP pipelines, their recipes and their local runner."""

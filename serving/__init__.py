@@ -1,0 +1,1 @@
+"""Serving: TorchServe handler, index sidecar, client."""

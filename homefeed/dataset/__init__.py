@@ -1,0 +1,1 @@
+"""Stage 2: time split, point-in-time history and statistics, training examples."""

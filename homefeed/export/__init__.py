@@ -1,0 +1,1 @@
+"""Stage 5: towers as TorchScript, checked against the eager ones."""

@@ -1,0 +1,1 @@
+"""Stage 7: the ANN index and its search engine."""

@@ -1,0 +1,1 @@
+"""Stage 8: the immutable release bundle, its parts and its store."""

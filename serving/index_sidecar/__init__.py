@@ -1,0 +1,1 @@
+"""The FAISS sidecar: searches a release's index over a Unix socket."""

@@ -1,0 +1,1 @@
+"""The TorchServe model: handler, retriever and model archive."""

@@ -1,0 +1,53 @@
+# Everything is driven from here; `make help` lists the targets.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+LOCK := requirements/dev.txt
+INSTALLED := $(VENV)/installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --no-compile -q
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format generate lock bench clean
+
+help: ## List the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+setup: $(INSTALLED) ## Make the environment from the lock file
+
+# torch comes first and with its dependencies: its CPU build has none, its CUDA build pins its own.
+# Build tools come before the rest, so that source packages are built by locked versions too.
+$(INSTALLED): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v == (3, 11) else f"homefeed needs Python 3.11; $(PYTHON) is {v[0]}.{v[1]}. Name another: make PYTHON=/path/to/python3.11")'
+	@echo "Making $(VENV) from $(LOCK): about two minutes"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) --constraint $(LOCK) setuptools wheel torch
+	@$(PIP) --no-deps --no-build-isolation -r $(LOCK) || \
+		{ echo "A package broke on its way; once more"; $(PIP) --no-deps --no-build-isolation -r $(LOCK); }
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(INSTALLED) ## From MovieLens-1M to REST recommendations, on this machine
+	@$(BIN)/homefeed demo
+
+test: lint ## Check and test everything
+	@$(BIN)/pytest
+
+lint: $(INSTALLED) ## Style, types and import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyrefly check
+	@$(BIN)/lint-imports
+
+format: $(INSTALLED) ## Format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+generate: $(INSTALLED) ## Write the generated files again: compiled pipelines, tables of results
+	@$(BIN)/python -m pipelines.compile
+	@$(BIN)/python -m homefeed.evaluation.results README.md docs/*.md
+
+lock: $(INSTALLED) ## Resolve requirements/*.in into requirements/*.txt again
+	@$(BIN)/python requirements/lock.py
+
+clean: ## Remove what was built; the environment and the data cache stay
+	@rm -rf build
