@@ -13,7 +13,7 @@ from homefeed.index.config import IndexConfig
 from homefeed.towers.config import TowersConfig, TrainingConfig
 
 
-class Recipe(Config, kw_only=True):
+class Recipe(Config, frozen=True, kw_only=True):
     """Everything a run of `train_and_release` can be told."""
 
     name: str

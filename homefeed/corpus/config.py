@@ -3,7 +3,7 @@
 from homefeed.config import Config
 
 
-class CorpusConfig(Config):
+class CorpusConfig(Config, frozen=True):
     """Selection of the serving corpus by time-decayed engagement."""
 
     max_pins: int = 10_000_000
@@ -13,6 +13,6 @@ class CorpusConfig(Config):
     window_days: int | None = 90
     """Only events of the last so many days count; null counts all."""
     min_engagements: float = 0.0
-    """Pins whose decayed sum is below this are left out."""
+    """Pins whose decayed sum is below this are left out, and always those without any event."""
     action_weights: dict[str, float] = {}
     """Weight of each action; actions that are absent here weigh 1."""

@@ -5,12 +5,13 @@ from typing import Literal
 from homefeed.config import Config
 
 
-class DatasetConfig(Config):
+class DatasetConfig(Config, frozen=True):
     """The data set stage."""
 
     split: Literal["time", "leave_last_out", "random"] = "time"
     """time: by timestamp over all users; leave_last_out: each user's last event is test, the one
-    before validation; random: each user's events 8:1:1 by chance."""
+    before validation; random: each user's events 8:1:1 by chance. Users with too few events for
+    all three keep training first, then test."""
     train_share: float = 0.8
     """Share of events before the validation window; for `split: time`."""
     validation_share: float = 0.1

@@ -3,7 +3,7 @@
 from homefeed.config import Config
 
 
-class EvaluationConfig(Config):
+class EvaluationConfig(Config, frozen=True):
     """The evaluation stage."""
 
     cutoffs: tuple[int, ...] = (10, 100)

@@ -5,7 +5,7 @@ from typing import Literal
 from homefeed.config import Config
 
 
-class Categorical(Config, tag_field="kind", tag="categorical"):
+class Categorical(Config, frozen=True, tag_field="kind", tag="categorical"):
     """A column of strings, or of lists of strings, looked up in a fitted vocabulary."""
 
     column: str
@@ -20,7 +20,7 @@ class Categorical(Config, tag_field="kind", tag="categorical"):
                 raise ValueError(f"{name}={getattr(self, name)} of {self.column!r} must be >= 1")
 
 
-class Numeric(Config, tag_field="kind", tag="numeric"):
+class Numeric(Config, frozen=True, tag_field="kind", tag="numeric"):
     """A column of numbers, standardised with the training window's mean and deviation."""
 
     column: str
@@ -28,7 +28,7 @@ class Numeric(Config, tag_field="kind", tag="numeric"):
     """Applied before standardising; log1p for counts."""
 
 
-class Embedding(Config, tag_field="kind", tag="embedding"):
+class Embedding(Config, frozen=True, tag_field="kind", tag="embedding"):
     """A column of equal-length lists of floats: an embedding from elsewhere."""
 
     column: str
@@ -42,7 +42,7 @@ class Embedding(Config, tag_field="kind", tag="embedding"):
 Feature = Categorical | Numeric | Embedding
 
 
-class HistoryConfig(Config):
+class HistoryConfig(Config, frozen=True):
     """The user's engagement history as the towers see it, most recent first."""
 
     length: int = 100
@@ -53,7 +53,7 @@ class HistoryConfig(Config):
             raise ValueError(f"history.length={self.length} must be >= 1")
 
 
-class StatisticsConfig(Config):
+class StatisticsConfig(Config, frozen=True):
     """Time-decayed engagement sums of a pin, fitted the same way for training and the corpus.
 
     Each half-life gives a column `engagements_{half_life}d` = `sum(w_action * 2^(-age/half_life))`
@@ -75,7 +75,7 @@ class StatisticsConfig(Config):
         return tuple(f"engagements_{h:g}d" if h else "engagements_all" for h in self.half_life_days)
 
 
-class FeaturesConfig(Config):
+class FeaturesConfig(Config, frozen=True):
     """Features of both towers; the statistics' columns are numeric pin features by themselves."""
 
     user: tuple[Feature, ...] = ()

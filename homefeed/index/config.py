@@ -5,7 +5,7 @@ from typing import Literal
 from homefeed.config import Config
 
 
-class IndexConfig(Config):
+class IndexConfig(Config, frozen=True):
     """The index stage; `auto` follows the corpus size."""
 
     kind: Literal["auto", "flat", "ivf"] = "auto"
@@ -16,3 +16,9 @@ class IndexConfig(Config):
     recall_k: int = 100
     min_recall: float = 0.95
     """The build fails when recall@recall_k against exact search falls below this."""
+
+    def __post_init__(self) -> None:
+        if self.recall_k < 1:
+            raise ValueError(f"index.recall_k={self.recall_k} must be at least 1")
+        if not 0 <= self.min_recall <= 1:
+            raise ValueError(f"index.min_recall={self.min_recall} must lie in [0, 1]")

@@ -5,7 +5,7 @@ from typing import Literal
 from homefeed.config import Config
 
 
-class MaskNetConfig(Config):
+class MaskNetConfig(Config, frozen=True):
     """Parallel MaskNet blocks and their bottleneck."""
 
     blocks: int = 4
@@ -15,7 +15,7 @@ class MaskNetConfig(Config):
     """Hidden width of the mask's MLP as a share of its input."""
 
 
-class TowersConfig(Config):
+class TowersConfig(Config, frozen=True):
     """The two towers."""
 
     field_dimension: int = 64
@@ -28,7 +28,7 @@ class TowersConfig(Config):
     dropout: float = 0.0
 
 
-class TrainingConfig(Config):
+class TrainingConfig(Config, frozen=True):
     """The training loop."""
 
     batch_size: int = 4096

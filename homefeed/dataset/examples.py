@@ -1,0 +1,89 @@
+"""Writes the examples of each split: an event and what was known before it."""
+
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+from ibis import _
+from ibis.backends.duckdb import Backend
+from tqdm import tqdm
+
+from homefeed.contracts import Column
+from homefeed.dataset.history import add_histories
+from homefeed.dataset.layout import EXAMPLES_FOLDER, PIN_INDEX, SPLITS, USER_INDEX
+from homefeed.dataset.statistics import add_statistics
+from homefeed.features.config import FeaturesConfig
+from homefeed.features.encoder import (
+    HISTORY,
+    HISTORY_ACTIONS,
+    OUT_OF_VOCABULARY_ROW,
+    Vocabulary,
+)
+
+EVENTS_AT_ONCE = 1_000_000
+"""Users are taken in parts of about so many events, as lists are held in memory."""
+
+
+def write_examples(
+    engine: Backend,
+    engagements: ir.Table,
+    actions: Vocabulary,
+    features: FeaturesConfig,
+    is_split_by_time: bool,
+    output: Path,
+) -> None:
+    """Writes `examples/<split>/<part>.parquet`, each ordered by timestamp and event_id.
+
+    Args:
+        engine: where intermediate tables are kept.
+        engagements: events with split, user_index and pin_index.
+        actions: rows of the actions in the histories.
+        features: length of the histories, half-lives of the statistics.
+        is_split_by_time: whether all events before an example are of its split or an earlier one.
+        output: folder of the dataset artifact.
+    """
+    num_parts = 1 + engagements.count().execute() // EVENTS_AT_ONCE
+    action_rows = [(_.action == action, row) for action, row in actions.rows.items()]
+    prepared = engagements.mutate(
+        pin=_.pin_index.cast("int32"),
+        action_row=ibis.cases(*action_rows, else_=OUT_OF_VOCABULARY_ROW).cast("int32"),
+        part=_.user_index % num_parts,
+    )
+    columns = (
+        Column.EVENT_ID,
+        USER_INDEX,
+        PIN_INDEX,
+        Column.TIMESTAMP,
+        Column.ACTION,
+        HISTORY,
+        HISTORY_ACTIONS,
+        *features.statistics.columns,
+    )
+    lists = {HISTORY: "pin", HISTORY_ACTIONS: "action_row"}
+    with tqdm(total=len(SPLITS) * num_parts, desc="writing examples", unit="part") as progress:
+        for known, splits in _pools(prepared, is_split_by_time):
+            # Sorted, so that the engine reads a part from its own blocks.
+            staged = engine.create_table(
+                "known", add_statistics(known, features.statistics).order_by("part"), overwrite=True
+            )
+            for part in range(num_parts):
+                of_part = staged.filter(_.part == part)
+                with_histories = add_histories(of_part, USER_INDEX, lists, features.history.length)
+                for split in splits:
+                    folder = output / EXAMPLES_FOLDER / split
+                    folder.mkdir(parents=True, exist_ok=True)
+                    examples = with_histories.filter(_.split == split).select(*columns)
+                    examples.order_by(Column.TIMESTAMP, Column.EVENT_ID).to_parquet(
+                        folder / f"{part:05}.parquet"
+                    )
+                    progress.update()
+
+
+def _pools(engagements: ir.Table, is_split_by_time: bool) -> list[tuple[ir.Table, tuple[str, ...]]]:
+    """Pairs of events and the splits whose examples may know of all of those before them."""
+    if is_split_by_time:
+        return [(engagements, SPLITS)]
+    return [
+        (engagements.filter(_.split.isin(SPLITS[: place + 1])), (split,))
+        for place, split in enumerate(SPLITS)
+    ]

@@ -1,0 +1,14 @@
+"""Folders, columns and splits of the dataset artifact."""
+
+DATASET = "dataset"
+
+EXAMPLES_FOLDER = "examples"
+"""Holds a folder of Parquet files for each split."""
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+SPLITS = (TRAIN, VALIDATION, TEST)
+"""In the order in which they may know of each other: each knows itself and those before it."""
+
+SPLIT = "split"
+PIN_INDEX = "pin_index"
+USER_INDEX = "user_index"

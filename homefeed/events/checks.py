@@ -1,0 +1,159 @@
+"""Parts good rows from bad ones, and stops a run in which too many are bad."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ibis
+import ibis.expr.types as ir
+from ibis import _
+from ibis.backends.duckdb import Backend
+from ibis.common.deferred import Deferred
+
+from homefeed.events.columns import TimestampUnit
+from homefeed.events.config import EventsConfig
+from homefeed.events.files import FILE, RESERVED, ROW, RawTable
+
+_COLUMN, _VALUE, _REASON = (f"{RESERVED}{name}" for name in ("column", "value", "reason"))
+_NUM_SHOWN = 5
+
+
+class Rule(NamedTuple):
+    """What makes a row bad: the column it is seen in, its value there, why, and when."""
+
+    column: str
+    value: ir.Value | Deferred
+    reason: str
+    broken: Deferred
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A table's good rows and its bad ones.
+
+    Attributes:
+        name: what the table holds.
+        path: path or glob that it was read from.
+        num_rows: good and bad rows.
+        good: the rows that break no rule.
+        rejects: the others as `file`, `row` (from 1, the header not counted; of a malformed line
+            the line in its file), `column`, `value` and `reason`.
+    """
+
+    name: str
+    path: str
+    num_rows: int
+    good: ir.Table
+    rejects: ir.Table
+
+
+def missing(column: str) -> Rule:
+    """A row without a value in a column."""
+    return Rule(column, ibis.null("string"), f"missing {column}", _[column].isnull())
+
+
+def repeated(columns: Sequence[str], reason: str) -> Rule:
+    """A row that has the same values as an earlier one."""
+    place = ibis.row_number().over(group_by=list(columns), order_by=ROW)
+    values = reduce(lambda a, b: a + ", " + b, (_[column].cast("string") for column in columns))
+    return Rule(", ".join(columns), values, reason, place > 0)
+
+
+def check(
+    engine: Backend, name: str, raw: RawTable, table: ir.Table, rules: Sequence[Rule]
+) -> Checked:
+    """Applies rules to a table; a row is rejected for the first rule that it breaks.
+
+    Args:
+        engine: where the result is kept: the source is read once.
+        name: what the table holds, unique in the engine.
+        raw: the table as read.
+        table: the table as parsed, with `FILE` and `ROW`; columns whose names begin with `RESERVED`
+            serve the rules alone.
+        rules: what makes a row bad.
+    """
+
+    def first_broken(results: Iterable[ir.Value | Deferred | str]) -> Deferred:
+        branches = [(rule.broken, result) for rule, result in zip(rules, results, strict=True)]
+        return ibis.cases(*branches)
+
+    verdict = {
+        _COLUMN: first_broken(rule.column for rule in rules),
+        _VALUE: first_broken(rule.value for rule in rules),
+        _REASON: first_broken(rule.reason for rule in rules),
+    }
+    judged = engine.create_table(f"{name}_checked", table.mutate(**verdict))
+    starts = judged.group_by(FILE).agg(start=_[ROW].min())
+    rejects = (
+        judged.filter(_[_REASON].notnull())
+        .join(starts, FILE)
+        .select(
+            file=_[FILE],
+            row=_[ROW] - _.start + 1,
+            column=_[_COLUMN],
+            value=_[_VALUE],
+            reason=_[_REASON],
+        )
+    )
+    num_rows = judged.count().execute()
+    if raw.malformed is not None:
+        malformed = raw.malformed.mutate(column=ibis.null("string")).select(rejects.columns)
+        rejects = rejects.union(malformed)
+        num_rows += malformed.count().execute()
+    helpers = [column for column in judged.columns if column.startswith(RESERVED)]
+    good = judged.filter(_[_REASON].isnull()).drop(*helpers)
+    return Checked(name, raw.path, num_rows, good, rejects)
+
+
+def write_rejects(tables: Iterable[Checked], path: Path) -> None:
+    """Writes all bad rows as CSV, ordered by file and row."""
+    rejects = ibis.union(*(table.rejects for table in tables))
+    rejects.order_by("file", "row").to_csv(path, header=True)
+
+
+def count_rejects(table: Checked) -> dict[str, int]:
+    """Number of bad rows of each reason, the most frequent first."""
+    counts = table.rejects.group_by("reason").agg(rows=_.count())
+    rows = counts.order_by(_.rows.desc(), "reason").to_pyarrow()
+    return dict(zip(*(rows[name].to_pylist() for name in ("reason", "rows")), strict=True))
+
+
+def refuse_too_many(
+    table: Checked, config: EventsConfig, unit: TimestampUnit, rejects_file: Path
+) -> None:
+    """Stops when too large a share of a table's rows is bad.
+
+    Args:
+        table: the table.
+        config: says which share is too large.
+        unit: what timestamps were read as, for the error.
+        rejects_file: where all bad rows were written, for the error.
+
+    Raises:
+        ValueError: the share is too large; names file, column and the first bad rows.
+    """
+    reasons = count_rejects(table)
+    num_bad = sum(reasons.values())
+    if num_bad <= config.max_reject_share * table.num_rows:
+        return
+    first = table.rejects.order_by("file", "row").limit(_NUM_SHOWN).to_pyarrow().to_pylist()
+    lines = [
+        f"{num_bad:,} of {table.num_rows:,} {table.name} in {table.path} are bad "
+        f"({num_bad / table.num_rows:.1%}), more than "
+        f"events.max_reject_share={config.max_reject_share:g}: "
+        + ", ".join(f"{reason} ({count:,})" for reason, count in reasons.items()),
+        *map(_shown, first),
+        f"All of them are in {rejects_file}.",
+    ]
+    if any(reason.startswith(("unparseable", "future")) for reason in reasons):
+        lines.append(f"Times are read as {unit!r} (events.input.timestamp): is that what they are?")
+    raise ValueError("\n".join(lines))
+
+
+def _shown(reject: dict[str, Any]) -> str:
+    where = f"  {reject['file']} row {reject['row']}"
+    column = f", column {reject['column']}" if reject["column"] else ""
+    value = f": {reject['value']!r}" if reject["value"] is not None else ""
+    return f"{where}{column}: {reject['reason']}{value}"
