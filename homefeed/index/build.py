@@ -1,0 +1,157 @@
+"""Builds the index of a corpus, and refuses one whose recall is too low."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from homefeed.config import to_builtins
+from homefeed.contracts import Column, Manifest, read_manifest, write_manifest
+from homefeed.index.approximate import ApproximateIndex
+from homefeed.index.config import IndexConfig
+from homefeed.index.gate import Gate
+from homefeed.index.layout import ANN, INDEX, SIGNATURES, VECTORS, save_array
+from homefeed.index.pin_ids import PinIds
+from homefeed.index.postings import primary_order, save_postings
+from homefeed.index.train import train_ivf
+
+PROBE_SHARES = (0.03, 0.06, 0.12, 0.25)
+"""Shares of the lists that a search visits: the first one that meets `min_recall` is taken."""
+METRIC = "inner_product"
+EMBEDDINGS_AT_ONCE = 1 << 20
+"""Rows of one read; each read hashes all pin ids of the corpus."""
+
+
+def build_index(
+    corpus: Path, embeddings: Sequence[Path], config: IndexConfig, output: Path
+) -> Manifest:
+    """Builds a searchable index of a corpus.
+
+    Args:
+        corpus: the corpus artifact.
+        embeddings: the embeddings artifacts; together they hold each pin of the corpus once.
+        config: the index section of a recipe.
+        output: folder of the index.
+
+    Returns:
+        The manifest of the index.
+
+    Raises:
+        ValueError: the corpus is empty; the embeddings differ in embedding space or dimension, or
+            do not match the corpus pin by pin; or recall stays below `config.min_recall`.
+    """
+    corpus_manifest = read_manifest(corpus, "corpus")
+    parts = [read_manifest(folder, "embeddings") for folder in embeddings]
+    space, dimension = _check_spaces(embeddings, parts)
+    pins = pq.read_table(
+        corpus / "corpus.parquet",
+        columns=[Column.PIN_ID, Column.CANONICAL_SIGNATURE, Column.INTERESTS],
+    )
+    if not pins.num_rows:
+        raise ValueError(f"{corpus} holds no pins: an index needs at least one")
+    interests = pins[Column.INTERESTS].to_pylist()
+    order = primary_order(interests)
+    pins = pins.take(order)
+
+    output.mkdir(parents=True, exist_ok=True)
+    vectors = _write_vectors(output, pins[Column.PIN_ID], embeddings, dimension)
+    PinIds.save(output, pins[Column.PIN_ID].to_pylist())
+    signatures = pins[Column.CANONICAL_SIGNATURE].combine_chunks().dictionary_encode()
+    save_array(output, SIGNATURES, signatures.indices.to_numpy().astype(np.int32))
+    num_interests = save_postings(output, [interests[row] for row in order])
+    search = _build_search(config, vectors, output)
+
+    inputs = {"corpus": corpus_manifest.fingerprint}
+    inputs |= {f"embeddings_{part}": each.fingerprint for part, each in enumerate(parts)}
+    details = {
+        "embedding_space": space,
+        "dimension": dimension,
+        "metric": METRIC,
+        "num_pins": pins.num_rows,
+        "num_signatures": len(signatures.dictionary),
+        "num_interests": num_interests,
+        "scan_up_to": config.scan_up_to,
+        "recall_k": config.recall_k,
+        "config": to_builtins(config),
+        **search,
+    }
+    window = corpus_manifest.window
+    return write_manifest(
+        output, Manifest(kind=INDEX, window=window, inputs=inputs, details=details)
+    )
+
+
+def _check_spaces(folders: Sequence[Path], parts: Sequence[Manifest]) -> tuple[str, int]:
+    """The one embedding space of all parts, and its dimension."""
+    first = parts[0].details
+    for folder, part in zip(folders, parts, strict=True):
+        for fact in ("embedding_space", "dimension", "metric"):
+            if part.details[fact] != first[fact]:
+                raise ValueError(
+                    f"{folders[0]} has {fact} {first[fact]!r} but {folder} has "
+                    f"{part.details[fact]!r}: embed all shards with the same exported towers"
+                )
+    if first["metric"] != METRIC:
+        raise ValueError(f"{folders[0]} has metric {first['metric']!r}; the index needs {METRIC!r}")
+    return first["embedding_space"], first["dimension"]
+
+
+def _write_vectors(
+    output: Path, pin_ids: pa.ChunkedArray, embeddings: Sequence[Path], dimension: int
+) -> np.ndarray:
+    """Writes each pin's vector to its row, batch by batch; returns them mapped."""
+    vectors = np.lib.format.open_memmap(
+        output / VECTORS, mode="w+", dtype=np.float32, shape=(len(pin_ids), dimension)
+    )
+    num_found = np.zeros(len(pin_ids), np.int64)
+    known = pc.SetLookupOptions(value_set=pin_ids)
+    for folder in embeddings:
+        parquet = pq.ParquetFile(folder / "embeddings.parquet")
+        for batch in parquet.iter_batches(batch_size=EMBEDDINGS_AT_ONCE):
+            rows = pc.call_function("index_in", [batch["pin_id"]], known)
+            if rows.null_count:
+                stray = batch["pin_id"].filter(rows.is_null())
+                raise ValueError(
+                    f"{folder} embeds pin {stray[0]}, which the corpus does not hold: embed the "
+                    "corpus that is indexed"
+                )
+            values = batch["embedding"].flatten().to_numpy()
+            if not np.isfinite(values).all():
+                raise ValueError(f"{folder} holds embeddings that are not finite")
+            vectors[rows.to_numpy()] = values.reshape(-1, dimension)
+            np.add.at(num_found, rows.to_numpy(), 1)
+    if (wrong := np.flatnonzero(num_found != 1)).size:
+        raise ValueError(
+            f"{wrong.size} of {len(pin_ids)} corpus pins do not have exactly one embedding, "
+            f"{pin_ids[int(wrong[0])]} has {num_found[wrong[0]]}: give every shard once"
+        )
+    vectors.flush()
+    return np.asarray(vectors)
+
+
+def _build_search(config: IndexConfig, vectors: np.ndarray, output: Path) -> dict[str, object]:
+    """Trains and writes the approximate index where one is due; returns what it is and can."""
+    num_pins = len(vectors)
+    if config.kind == "flat" or (config.kind == "auto" and num_pins <= config.flat_up_to):
+        return {"kind": "flat", "num_probes": None, "recall": 1.0}
+    num_lists = train_ivf(vectors, output / ANN)
+    gate = Gate(vectors, config.recall_k)
+    recall = 0.0
+    for share in PROBE_SHARES:
+        num_probes = max(1, round(share * num_lists))
+        recall = gate.recall(ApproximateIndex.load(output / ANN, vectors, num_probes))
+        if recall >= config.min_recall:
+            return {
+                "kind": "ivf",
+                "num_probes": num_probes,
+                "num_lists": num_lists,
+                "recall": recall,
+            }
+    raise ValueError(
+        f"recall@{config.recall_k} against exact search is {recall:.3f} on {num_pins} pins even "
+        f"when {PROBE_SHARES[-1]:.0%} of the lists are searched; min_recall={config.min_recall}. "
+        "Lower index.min_recall, or serve exactly with index.kind: flat"
+    )

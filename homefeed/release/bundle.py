@@ -1,0 +1,149 @@
+"""A release: one immutable folder that holds all that serving needs, checked by sha256.
+
+    manifest.json    version, embedding space, sha256 of every file, metrics
+    user_tower.pt    pin_tower.pt    features.json
+    index/           the search index
+    users/           the users' snapshot
+    popular.json     what is answered when the search cannot be
+    model-store/     what TorchServe loads
+
+Reading only: `homefeed.release.build` makes a release.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from homefeed.contracts import MANIFEST_FILE, Manifest, iso, read_manifest, sha256_file
+from homefeed.features.encoder import FEATURES_FILE
+
+RELEASE = "release"
+"""Kind of the artifact."""
+USER_TOWER_FILE = "user_tower.pt"
+PIN_TOWER_FILE = "pin_tower.pt"
+POPULAR_FILE = "popular.json"
+INDEX_FOLDER = "index"
+USERS_FOLDER = "users"
+MODEL_STORE_FOLDER = "model-store"
+
+VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+"""A version: time of creation, UTC, so that versions sort; then a hash of the contents."""
+
+
+class ReleaseManifest(Manifest, frozen=True, kw_only=True):
+    """The manifest of a release; `created_at` is in Unix seconds."""
+
+    version: str
+    embedding_space: str
+    created_at: int
+    metrics: dict[str, float] = {}
+
+
+class Popular(msgspec.Struct, frozen=True):
+    """Pin ids by corpus score, best first: over all pins, and of each interest."""
+
+    pins: tuple[str, ...]
+    interests: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release on disk; every file was compared with its sha256 when it was opened."""
+
+    folder: Path
+    manifest: ReleaseManifest
+
+    @classmethod
+    def open(cls, folder: Path) -> "Release":
+        """Reads and verifies a release.
+
+        Raises:
+            ValueError: the folder is no release of this schema, a path in the manifest leads out
+                of it, or a file is missing or changed; names the file.
+        """
+        manifest = read_release_manifest(folder)
+        for name, expected in manifest.files.items():
+            path = folder / name
+            if not path.is_file():
+                raise ValueError(f"release {manifest.version} lacks {path}: fetch it again")
+            if (found := sha256_file(path)) != expected:
+                raise ValueError(
+                    f"{path} of release {manifest.version} has sha256 {found}; its manifest says "
+                    f"{expected}: fetch the release again"
+                )
+        return cls(folder, manifest)
+
+    @property
+    def version(self) -> str:
+        """Sorts by time of creation."""
+        return self.manifest.version
+
+    @property
+    def embedding_space(self) -> str:
+        """What user and pin vectors of this release have in common."""
+        return self.manifest.embedding_space
+
+    @property
+    def user_tower(self) -> Path:
+        """TorchScript user tower."""
+        return self.folder / USER_TOWER_FILE
+
+    @property
+    def pin_tower(self) -> Path:
+        """TorchScript pin tower."""
+        return self.folder / PIN_TOWER_FILE
+
+    @property
+    def features(self) -> Path:
+        """The feature encoder."""
+        return self.folder / FEATURES_FILE
+
+    @property
+    def index(self) -> Path:
+        """Folder of the search index."""
+        return self.folder / INDEX_FOLDER
+
+    @property
+    def users(self) -> Path:
+        """Folder of the users' snapshot."""
+        return self.folder / USERS_FOLDER
+
+    @property
+    def model_store(self) -> Path:
+        """Folder that TorchServe loads models from."""
+        return self.folder / MODEL_STORE_FOLDER
+
+    def popular(self) -> Popular:
+        """The most popular pins."""
+        return msgspec.json.decode((self.folder / POPULAR_FILE).read_bytes(), type=Popular)
+
+
+def read_release_manifest(folder: Path) -> ReleaseManifest:
+    """Reads a release's manifest without its files.
+
+    Raises:
+        ValueError: it is no release of this schema, or names a file outside the folder.
+    """
+    read_manifest(folder, RELEASE)
+    path = folder / MANIFEST_FILE
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=ReleaseManifest)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not VERSION.fullmatch(manifest.version):
+        raise ValueError(
+            f"{path}: version {manifest.version!r} is none; versions look like "
+            f"{new_version(0, '0' * 8)}"
+        )
+    for name in manifest.files:
+        pure = PurePosixPath(name)
+        if pure.is_absolute() or ".." in pure.parts:
+            raise ValueError(f"{path} names {name!r}, which leads out of the release")
+    return manifest
+
+
+def new_version(created_at: int, content_hash: str) -> str:
+    """The version of a release created at a Unix time from contents with a hex hash."""
+    return f"{iso(created_at).replace('-', '').replace(':', '')}-{content_hash[:8]}"

@@ -1,0 +1,131 @@
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from homefeed.contracts import Manifest, Window, write_manifest
+from homefeed.corpus.config import CorpusConfig
+from homefeed.corpus.select import select_corpus
+from homefeed.features.config import Categorical, FeaturesConfig, Numeric, StatisticsConfig
+from tests.data_fixtures import TINY_FEATURES
+
+DAY = 86_400
+SERVING_TIME = 100 * DAY
+# Pin, days before serving time, action, split.
+EVENTS = [
+    ("fresh", 1, "click", "validation"),
+    ("fresh twin", 1, "click", "train"),
+    ("fresh twin", 30, "save", "train"),
+    ("old", 60, "click", "train"),
+    ("old", 60, "click", "train"),
+    ("old", 60, "save", "train"),
+    ("tie", 1, "click", "train"),
+    ("later", -1, "click", "validation"),
+    ("secret", 1, "save", "test"),
+]
+SIGNATURES = {"fresh": "f", "fresh twin": "f", "old": "o", "tie": "t", "later": "l", "secret": "s"}
+FEATURES = FeaturesConfig(
+    pin=(Categorical(column="pin_id"), Numeric(column="price")),
+    statistics=StatisticsConfig(half_life_days=(30.0, 0.0)),
+)
+EVERYTHING = CorpusConfig(window_days=None)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    ids = sorted([*SIGNATURES, "never seen"])
+    pins = {
+        "pin_id": ids,
+        "pin_index": list(range(len(ids))),
+        "canonical_signature": [SIGNATURES.get(pin, pin) for pin in ids],
+        "title": [f"A {pin}" for pin in ids],
+        "interests": pa.array([["x"]] * len(ids), pa.list_(pa.string())),
+        "price": [float(place) for place in range(len(ids))],
+        "unused": ["-"] * len(ids),
+    }
+    pq.write_table(pa.table(pins), folder / "pins.parquet")
+    engagements = {
+        "pin_index": [ids.index(pin) for pin, *_ in EVENTS],
+        "timestamp": [SERVING_TIME - days * DAY for _, days, *_ in EVENTS],
+        "action": [action for *_, action, _ in EVENTS],
+        "split": [split for *_, split in EVENTS],
+    }
+    pq.write_table(pa.table(engagements), folder / "engagements.parquet")
+    details = {"serving_time": SERVING_TIME}
+    write_manifest(
+        folder, Manifest(kind="dataset", window=Window(0, 2 * SERVING_TIME), details=details)
+    )
+    return folder
+
+
+def select(dataset: Path, config: CorpusConfig, name: str = "corpus") -> list[dict[str, Any]]:
+    output = dataset.parent / name
+    manifest = select_corpus(dataset, config, FEATURES, output)
+    found = pq.read_table(output / "corpus.parquet").to_pylist()
+    assert manifest.details["num_pins"] == len(found)
+    assert manifest.details["as_of"] == SERVING_TIME
+    return found
+
+
+def scores(dataset: Path, config: CorpusConfig) -> dict[str, float]:
+    return {pin["pin_id"]: pin["score"] for pin in select(dataset, config)}
+
+
+def test_the_best_pin_of_each_signature_by_decayed_engagement(dataset: Path) -> None:
+    day = 2 ** (-1 / 30)
+    expected = {"fresh twin": day + 0.5, "tie": day, "old": 0.75}
+    found = scores(dataset, EVERYTHING)
+    assert found == pytest.approx(expected)
+    assert list(found) == list(expected)
+
+
+def test_columns_and_statistics_as_of_serving_time(dataset: Path) -> None:
+    old = {pin["pin_id"]: pin for pin in select(dataset, EVERYTHING)}["old"]
+    assert old == {
+        "pin_id": "old",
+        "canonical_signature": "o",
+        "score": 0.75,
+        "interests": ["x"],
+        "title": "A old",
+        "price": 4.0,
+        "engagements_30d": 0.75,
+        "engagements_all": 3.0,
+    }
+
+
+def test_settings(dataset: Path) -> None:
+    # The window cuts what counts for the score, never the statistics.
+    windowed = CorpusConfig(half_life_days=0, window_days=30)
+    assert scores(dataset, windowed) == {"fresh twin": 2.0, "tie": 1.0}
+    by_weight = CorpusConfig(half_life_days=0, window_days=None, action_weights={"save": 5.0})
+    assert scores(dataset, by_weight) == {"old": 7.0, "fresh twin": 6.0, "tie": 1.0}
+    assert list(scores(dataset, CorpusConfig(window_days=None, max_pins=1))) == ["fresh twin"]
+    assert "old" not in scores(dataset, CorpusConfig(window_days=None, min_engagements=0.8))
+
+
+def test_equal_scores_keep_the_order_of_ids(dataset: Path) -> None:
+    one_day = CorpusConfig(half_life_days=0, window_days=2)
+    assert scores(dataset, one_day) == {"fresh": 1.0, "tie": 1.0}
+
+
+def test_an_empty_corpus_is_refused(dataset: Path) -> None:
+    with pytest.raises(ValueError, match="corpus.min_engagements=99 within"):
+        select(dataset, CorpusConfig(min_engagements=99))
+    assert not (dataset.parent / "corpus" / "manifest.json").exists()
+
+
+def test_after_a_real_data_set(tiny_dataset: Path, tmp_path: Path) -> None:
+    manifest = select_corpus(tiny_dataset, EVERYTHING, TINY_FEATURES, tmp_path / "corpus")
+    counts: dict[str, int] = defaultdict(int)
+    for event in pq.read_table(tiny_dataset / "engagements.parquet").to_pylist():
+        counts[event["pin_id"]] += event["split"] != "test"
+    corpus = pq.read_table(tmp_path / "corpus" / "corpus.parquet").to_pylist()
+    found = {pin["pin_id"]: pin["engagements_all"] for pin in corpus}
+    assert found == {pin: count for pin, count in counts.items() if count}
+    again = select_corpus(tiny_dataset, EVERYTHING, TINY_FEATURES, tmp_path / "again")
+    assert again.files == manifest.files
