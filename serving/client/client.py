@@ -1,0 +1,135 @@
+"""A typed client: `HomefeedClient("http://...").recommend("user", k=20)`."""
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import httpx
+import msgspec
+
+from serving.torchserve.protocol import DEFAULT_K, ErrorBody, HistoryEntry, Recommendations
+
+PATH = "/predictions/homefeed"
+RETRIED_STATUSES = (429, 503)
+FIRST_PAUSE_SECONDS = 0.05
+"""The longest pause before the first retry; it doubles with each."""
+
+
+class HomefeedError(Exception):
+    """A request without recommendations; `status` is 0 where there was no answer at all."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class InvalidRequestError(HomefeedError):
+    """The request is wrong in `field`; asking again will not help."""
+
+    def __init__(self, message: str, status: int, field: str) -> None:
+        super().__init__(f"{field}: {message}", status)
+        self.field = field
+
+
+class UnavailableError(HomefeedError):
+    """The service is down, late or overloaded, after all retries."""
+
+
+class HomefeedClient:
+    """Keeps its connections open; safe to use from several threads.
+
+    Connection errors and refusals for overload are retried after random pauses. A request that
+    takes too long is not: asking again would add to the load that made it late.
+    """
+
+    def __init__(self, url: str, *, timeout_seconds: float = 2.0, num_retries: int = 3) -> None:
+        self._http = httpx.Client(base_url=url, timeout=timeout_seconds)
+        self._num_retries = num_retries
+
+    def recommend(
+        self,
+        user_id: str,
+        *,
+        k: int = DEFAULT_K,
+        interests: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        history: Sequence[HistoryEntry] | None = None,
+        features: Mapping[str, Any] | None = None,
+        include_seen: bool = False,
+    ) -> Recommendations:
+        """Asks for k pins for a user.
+
+        Args:
+            user_id: the user; one that the service does not know is answered too.
+            k: most pins to return.
+            interests: only pins that have one of these; empty is no filter.
+            exclude: pins that must not come back.
+            history: replaces the user's history on record, most recent first.
+            features: replaces the recorded values of the features it names.
+            include_seen: whether pins of the history may come back.
+
+        Raises:
+            InvalidRequestError: the request is wrong; names the field and what is valid.
+            UnavailableError: no answer in time, or none after all retries.
+            HomefeedError: the service failed.
+        """
+        request = {
+            "user_id": user_id,
+            "k": k,
+            "interests": interests,
+            "exclude": exclude,
+            "history": history,
+            "features": features or {},
+            "include_seen": include_seen,
+        }
+        answer = self._send(msgspec.json.encode(request))
+        if answer.status_code == 200:
+            return msgspec.json.decode(answer.content, type=Recommendations)
+        raise _error(answer)
+
+    def _send(self, body: bytes) -> httpx.Response:
+        headers = {"Content-Type": "application/json"}
+        for attempt in range(self._num_retries + 1):
+            is_last = attempt == self._num_retries
+            try:
+                answer = self._http.post(PATH, content=body, headers=headers)
+                if answer.status_code not in RETRIED_STATUSES or is_last:
+                    return answer
+            except httpx.TimeoutException as error:
+                raise UnavailableError(f"no answer in time: {error!r}") from error
+            except httpx.TransportError as error:
+                if is_last:
+                    raise UnavailableError(f"no connection: {error!r}") from error
+            # At random, or all callers that were refused together would come back together.
+            time.sleep(random.uniform(0, FIRST_PAUSE_SECONDS * 2**attempt))
+        raise AssertionError("the last attempt returns or raises")
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+    def __enter__(self) -> "HomefeedClient":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _error(answer: httpx.Response) -> HomefeedError:
+    status, text = answer.status_code, answer.text
+    if status in RETRIED_STATUSES:
+        return UnavailableError(text, status)
+    if 400 <= status < 500:
+        try:
+            detail = msgspec.json.decode(answer.content, type=ErrorBody).error
+        except msgspec.MsgspecError:  # TorchServe's own, or a gateway's
+            return HomefeedError(text, status)
+        return InvalidRequestError(detail.message, status, detail.field)
+    return HomefeedError(text, status)

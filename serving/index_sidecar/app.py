@@ -1,0 +1,87 @@
+"""The search as a bare ASGI app: `POST /search`, MessagePack in and out.
+
+Body: `homefeed.index.protocol.SearchRequest`; answer: `SearchResponse`. Anything else is answered
+with a JSON body `{"error": {"code", "message"}}`: 400 the body does not fit, 409 another embedding
+space, 413 too large, 429 and 503 overload, with Retry-After.
+"""
+
+import logging
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+
+from homefeed.index.protocol import SearchRequest, SearchResponse
+from homefeed.index.search import SearchEngine
+from serving.index_sidecar.asgi import (
+    App,
+    Receive,
+    Refusal,
+    Response,
+    Scope,
+    Send,
+    check_route,
+    read_body,
+)
+from serving.index_sidecar.metrics import Metrics
+from serving.index_sidecar.pool import SearchPool
+from serving.index_sidecar.settings import Settings
+
+MESSAGEPACK = b"application/msgpack"
+
+logger = logging.getLogger(__name__)
+_decoder = msgspec.msgpack.Decoder(SearchRequest)
+
+
+class ServedIndex(NamedTuple):
+    """What one version answers with; replaced as a whole, never changed."""
+
+    version: str
+    engine: SearchEngine
+
+
+def create_app(served: ServedIndex, pool: SearchPool, metrics: Metrics, settings: Settings) -> App:
+    """The search over one index."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            check_route(scope, {"/search": "POST"})
+            request = _decode(await read_body(receive, settings.max_body_bytes))
+            _check_space(request, served)
+            answer = await pool.run(partial(_search, served, request, metrics))
+            response = Response(200, answer, MESSAGEPACK)
+        except Refusal as refusal:
+            response = refusal.response
+        except Exception:
+            logger.exception("search failed")
+            response = Refusal(500, "internal", "the sidecar's log says why").response
+        metrics.requests.labels(response.status).inc()
+        await response.send(send)
+
+    return app
+
+
+def _decode(body: bytearray) -> SearchRequest:
+    try:
+        return _decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise Refusal(400, "malformed", f"the body is no SearchRequest: {error}") from error
+
+
+def _check_space(request: SearchRequest, served: ServedIndex) -> None:
+    space = served.engine.details.embedding_space
+    if request.embedding_space != space:
+        raise Refusal(
+            409,
+            "other_embedding_space",
+            f"the request has embedding space {request.embedding_space!r}; index "
+            f"{served.version} has {space!r}: both must come from one release",
+        )
+
+
+def _search(served: ServedIndex, request: SearchRequest, metrics: Metrics) -> bytes:
+    try:
+        hits = served.engine.search_batch(request.queries, metrics.count_strategy)
+    except ValueError as error:
+        raise Refusal(400, "invalid_query", str(error)) from error
+    return msgspec.msgpack.encode(SearchResponse(served.version, hits))

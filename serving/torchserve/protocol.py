@@ -1,0 +1,77 @@
+"""What the REST API takes and answers, `POST /predictions/homefeed`; the client shares it."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+DEFAULT_K = 20
+MAX_K = 1000
+MAX_USER_ID_LENGTH = 512
+MAX_LIST_LENGTH = 10_000
+"""Most pins of `exclude` and `history`."""
+
+
+class HistoryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One engagement that the caller knows of; `timestamp` is in Unix seconds."""
+
+    pin_id: str
+    action: str
+    timestamp: int | None = None
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Asks for `k` pins for a user.
+
+    `interests` filters, several are a union. `exclude` are pins that must not come back. `history`
+    replaces the one on record, most recent first, unless every entry has a timestamp to sort by.
+    `features` replaces the recorded values of the columns it names. Pins of the user's history are
+    left out unless `include_seen`.
+    """
+
+    user_id: Annotated[str, Meta(min_length=1, max_length=MAX_USER_ID_LENGTH)]
+    k: Annotated[int, Meta(ge=1, le=MAX_K)] = DEFAULT_K
+    interests: tuple[str, ...] = ()
+    exclude: Annotated[tuple[str, ...], Meta(max_length=MAX_LIST_LENGTH)] = ()
+    history: Annotated[tuple[HistoryEntry, ...], Meta(max_length=MAX_LIST_LENGTH)] | None = None
+    features: dict[str, msgspec.Raw] = {}
+    include_seen: bool = False
+
+
+class Pin(msgspec.Struct, frozen=True):
+    """One recommended pin.
+
+    `source` is what found it: `embedding_0` (of the user's embeddings, by number) or `popular`,
+    which has no score.
+    """
+
+    pin_id: str
+    score: float | None
+    source: str
+
+
+class Recommendations(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer, best pin first.
+
+    `cold_start` says that the release does not know the user. `degraded` says that the search could
+    not be asked and popular pins stand in; there is no `index_version` then.
+    """
+
+    pins: tuple[Pin, ...]
+    model_version: str
+    index_version: str | None
+    degraded: bool
+    cold_start: bool
+
+
+class ErrorDetail(msgspec.Struct, frozen=True):
+    """What is wrong with a request: the field, and what is valid there."""
+
+    field: str
+    message: str
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """Body of a 4xx answer."""
+
+    error: ErrorDetail

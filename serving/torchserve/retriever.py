@@ -1,0 +1,186 @@
+"""From raw request bodies to recommendations, a batch at a time; knows nothing of TorchServe."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from homefeed.features.encoder import FeatureEncoder, HistoryItem
+from homefeed.features.users import UserRecord
+from homefeed.index.postings import read_interests
+from homefeed.index.protocol import Hits, Query, SearchRequest, SearchResponse
+from homefeed.release.bundle import Release, read_release_manifest
+from homefeed.release.users import UserSnapshot
+from serving.torchserve.metrics import Metrics
+from serving.torchserve.popular import best_popular
+from serving.torchserve.protocol import Pin, Recommendations, Request
+from serving.torchserve.request import InvalidRequest, RequestParser
+from serving.torchserve.sidecar_client import Reason, SidecarClient, SidecarError
+
+Answer = Recommendations | InvalidRequest
+
+UNKNOWN_USER = UserRecord()
+WARM_UP_ROUNDS = 5
+"""TorchScript profiles and optimises a graph in its first few runs."""
+
+logger = logging.getLogger(__name__)
+
+
+class _User(NamedTuple):
+    """A request with what is known of its user."""
+
+    request: Request
+    features: dict[str, Any]
+    history: tuple[HistoryItem, ...]
+    exclude: frozenset[str]
+    cold_start: bool
+
+
+class Retriever:
+    """Answers requests from one release; for one thread.
+
+    The release's files are not hashed again here: whoever fetched it did, and the sidecar does;
+    each new worker would read the whole index for it.
+    """
+
+    def __init__(self, folder: Path, sidecar: SidecarClient, metrics: Metrics) -> None:
+        release = Release(folder, read_release_manifest(folder))
+        self._version = release.version
+        self._embedding_space = release.embedding_space
+        self._popular = release.popular()
+        self._snapshot = UserSnapshot.open(release.users)
+        self._encoder = FeatureEncoder.load(release.features)
+        self._tower = torch.jit.load(release.user_tower, map_location="cpu").eval()
+        self._columns = [feature.column for feature in self._encoder.config.user]
+        self._parser = RequestParser(self._encoder.config.user, read_interests(release.index))
+        self._sidecar = sidecar
+        self._metrics = metrics
+        self._failure: Reason | None = None
+
+    def warm_up(self, batch_size: int) -> None:
+        """Runs the tower for every size of batch, so that no early request pays for it."""
+        nobody = _User(Request(user_id="nobody"), {}, (), frozenset(), cold_start=True)
+        for _ in range(WARM_UP_ROUNDS):
+            for size in range(1, batch_size + 1):
+                self._embed(self._encode([nobody] * size))
+
+    def retrieve(self, bodies: Sequence[bytes | bytearray | None]) -> list[Answer]:
+        """Answers a batch: one pass of the tower and one request to the sidecar for all of it.
+
+        Args:
+            bodies: JSON of one request each; None where the caller sent something else.
+
+        Returns:
+            For each body, in order, its recommendations or why there are none.
+        """
+        self._metrics.batch_size.observe(len(bodies))
+        with self._metrics.timed("total"):
+            with self._metrics.timed("hydrate"):
+                asked = [self._hydrate(body) for body in bodies]
+            users = [each for each in asked if isinstance(each, _User)]
+            recommended = iter(self._recommend(users) if users else ())
+            answers = [next(recommended) if isinstance(each, _User) else each for each in asked]
+        for answer in answers:
+            self._count(answer)
+        return answers
+
+    def _hydrate(self, body: bytes | bytearray | None) -> _User | InvalidRequest:
+        try:
+            request, features, given_history = self._parser.parse(body)
+        except InvalidRequest as invalid:
+            return invalid
+        record = self._snapshot.get(request.user_id)
+        known = record or UNKNOWN_USER
+        history = known.history
+        if given_history is not None:
+            history = tuple(
+                HistoryItem(entry.pin_id, entry.action, entry.timestamp or 0)
+                for entry in given_history
+            )
+        exclude = frozenset(request.exclude)
+        if not request.include_seen:
+            exclude = exclude.union(known.seen, (item.pin_id for item in history))
+        return _User(request, known.features | features, history, exclude, record is None)
+
+    def _recommend(self, users: Sequence[_User]) -> list[Recommendations]:
+        with self._metrics.timed("encode"):
+            tensors = self._encode(users)
+        with self._metrics.timed("tower"):
+            vectors = self._embed(tensors)
+        with self._metrics.timed("search"):
+            queries = {
+                place: Query(
+                    rows.tobytes(), user.request.k, user.request.interests, tuple(user.exclude)
+                )
+                for place, (user, rows) in enumerate(zip(users, vectors, strict=True))
+                # A feature of 1e300 has no vector; it must not cost its neighbours theirs.
+                if np.isfinite(rows).all()
+            }
+            response = self._search(tuple(queries.values()))
+        with self._metrics.timed("merge"):
+            if response is None:
+                return [self._stand_in(user) for user in users]
+            hits = dict(zip(queries, response.hits, strict=True))
+            return [
+                self._found(user, hits[place], response.index_version)
+                if place in hits
+                else self._stand_in(user)
+                for place, user in enumerate(users)
+            ]
+
+    def _encode(self, users: Sequence[_User]) -> dict[str, torch.Tensor]:
+        columns = {name: [user.features.get(name) for user in users] for name in self._columns}
+        tensors = self._encoder.encode_users(columns, [user.history for user in users])
+        return {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
+
+    def _embed(self, tensors: dict[str, torch.Tensor]) -> np.ndarray:
+        """The users' vectors, float32 little-endian [B, K, D]."""
+        with torch.inference_mode():
+            return self._tower(tensors).numpy().astype("<f4", copy=False)
+
+    def _search(self, queries: tuple[Query, ...]) -> SearchResponse | None:
+        """The sidecar's answer, or None where there is none."""
+        try:
+            response = self._sidecar.search(SearchRequest(self._embedding_space, queries))
+        except SidecarError as error:
+            self._metrics.count_failure(error.reason)
+            if error.reason != self._failure:  # once, not for every batch of an outage
+                logger.warning("no search, popular pins stand in: %s: %s", error.reason, error)
+            self._failure = error.reason
+            return None
+        if self._failure is not None:
+            logger.warning("the sidecar answers again")
+        self._failure = None
+        return response
+
+    def _found(self, user: _User, hits: Hits, index_version: str) -> Recommendations:
+        pins = zip(hits.pin_ids, hits.scores, hits.sources, strict=True)
+        return Recommendations(
+            pins=tuple(Pin(pin_id, score, f"embedding_{row}") for pin_id, score, row in pins),
+            model_version=self._version,
+            index_version=index_version,
+            degraded=False,
+            cold_start=user.cold_start,
+        )
+
+    def _stand_in(self, user: _User) -> Recommendations:
+        request = user.request
+        pin_ids = best_popular(self._popular, request.k, request.interests, user.exclude)
+        return Recommendations(
+            pins=tuple(Pin(pin_id, None, "popular") for pin_id in pin_ids),
+            model_version=self._version,
+            index_version=None,
+            degraded=True,
+            cold_start=user.cold_start,
+        )
+
+    def _count(self, answer: Answer) -> None:
+        if isinstance(answer, InvalidRequest):
+            self._metrics.count_request("invalid")
+            return
+        self._metrics.count_request("degraded" if answer.degraded else "ok")
+        if answer.cold_start:
+            self._metrics.cold_starts.inc()

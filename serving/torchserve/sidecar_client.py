@@ -1,0 +1,109 @@
+"""Asks the index sidecar over its Unix socket, on one connection that is kept open."""
+
+import http.client
+import socket
+import time
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from homefeed.index.protocol import SearchRequest, SearchResponse
+
+HEADERS = {"Content-Type": "application/msgpack"}
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(SearchResponse)
+
+
+class Reason(StrEnum):
+    """Why there is no answer."""
+
+    UNREACHABLE = "unreachable"  # it is down, or went down
+    LATE = "late"  # the deadline has passed
+    OVERLOADED = "overloaded"  # 429 or 503
+    OTHER_EMBEDDING_SPACE = "other_embedding_space"  # 409: it serves another model's release
+    REFUSED = "refused"  # anything else
+
+
+STATUS_REASONS = {
+    409: Reason.OTHER_EMBEDDING_SPACE,
+    429: Reason.OVERLOADED,
+    503: Reason.OVERLOADED,
+}
+
+
+class SidecarError(Exception):
+    """The sidecar did not answer a search."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("sidecar")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class SidecarClient:
+    """A client for one thread."""
+
+    def __init__(self, socket_path: Path, deadline_seconds: float) -> None:
+        self._connection = _UnixConnection(socket_path)
+        self._deadline_seconds = deadline_seconds
+
+    def search(self, request: SearchRequest) -> SearchResponse:
+        """Sends a batch of queries.
+
+        Raises:
+            SidecarError: no answer, in time, that answers every query.
+        """
+        body = _encoder.encode(request)
+        try:
+            status, answer = self._exchange(body, time.monotonic() + self._deadline_seconds)
+        except TimeoutError as error:
+            self.close()
+            message = f"no answer within {self._deadline_seconds} seconds"
+            raise SidecarError(Reason.LATE, message) from error
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise SidecarError(Reason.UNREACHABLE, repr(error)) from error
+        if status != 200:
+            reason = STATUS_REASONS.get(status, Reason.REFUSED)
+            raise SidecarError(reason, f"status {status}: {answer.decode(errors='replace')}")
+        response = _decoder.decode(answer)
+        assert len(response.hits) == len(request.queries)
+        return response
+
+    def close(self) -> None:
+        """Closes the connection; the next search opens another."""
+        self._connection.close()
+
+    def _exchange(self, body: bytes, deadline: float) -> tuple[int, bytes]:
+        if self._connection.sock is not None:
+            try:
+                return self._send(body, deadline)
+            except TimeoutError:
+                raise
+            except (OSError, http.client.HTTPException):
+                # The sidecar may have been restarted since; a search can be asked twice.
+                self.close()
+        return self._send(body, deadline)
+
+    def _send(self, body: bytes, deadline: float) -> tuple[int, bytes]:
+        # The timeout holds for each read; a sidecar that stalls does so before the first.
+        self._connection.timeout = deadline - time.monotonic()
+        if self._connection.timeout <= 0:
+            raise TimeoutError
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(self._connection.timeout)
+        self._connection.request("POST", "/search", body, HEADERS)
+        response = self._connection.getresponse()
+        return response.status, response.read()

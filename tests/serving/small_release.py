@@ -1,0 +1,187 @@
+"""A small real release whose tower is simple enough to say what must come out of it."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor, nn
+
+from homefeed.contracts import Manifest, Window, write_manifest
+from homefeed.features.config import (
+    Categorical,
+    Embedding,
+    FeaturesConfig,
+    HistoryConfig,
+    Numeric,
+    StatisticsConfig,
+)
+from homefeed.features.encoder import FEATURES_FILE, FeatureEncoder, Moments, Vocabulary
+from homefeed.index.build import build_index
+from homefeed.index.config import IndexConfig
+from homefeed.release.build import build_release
+from homefeed.release.write_users import write_user_snapshot
+from serving.torchserve.archive import write_model_store
+from serving.torchserve.settings import HandlerSettings, ModelSettings
+from tests.index.artifacts import SERVING_TIME, SPACE, space_details, write_corpus, write_embeddings
+
+NUM_PINS = 300
+DIMENSION = 8
+HISTORY_LENGTH = 4
+INTERESTS = ("art", "cats", "größe")
+AGES = ("18", "25")
+# A test machine may be busy; the default deadline belongs to production.
+SETTINGS = ModelSettings(handler=HandlerSettings(sidecar_deadline_seconds=10.0))
+
+
+class SmallRelease(NamedTuple):
+    """The folder of a release, and what its pins are."""
+
+    folder: Path
+    vectors: np.ndarray
+    interests: list[list[str]]
+
+    def best(
+        self,
+        history: Sequence[str],
+        k: int,
+        age: str | None = None,
+        activity: float = 0.0,
+        interests: Collection[str] = (),
+        exclude: Collection[str] = (),
+    ) -> list[str]:
+        """The k best pins by brute force, for the user that the tower makes of these."""
+        user = self.vectors[[pin_number(pin) for pin in history[:HISTORY_LENGTH]]].sum(axis=0)
+        age_row = 0 if age is None else 1 + AGES.index(age)
+        user = user + age_table()[age_row] + activity
+        order = np.argsort(-(self.vectors @ user), kind="stable")
+        found = [
+            f"p{row}"
+            for row in order
+            if (not interests or set(interests) & set(self.interests[row]))
+            and f"p{row}" not in exclude
+        ]
+        return found[:k]
+
+    def popular(self, k: int, interest: str | None = None, exclude: Collection[str] = ()) -> list:
+        """The k most popular pins: p0 is the first of the corpus."""
+        pins = [
+            f"p{row}" for row, own in enumerate(self.interests) if not interest or interest in own
+        ]
+        return [pin for pin in pins if pin not in exclude][:k]
+
+
+def pin_number(pin_id: str) -> int:
+    return int(pin_id.removeprefix("p"))
+
+
+def age_table() -> np.ndarray:
+    """Vectors of the unknown age and of AGES, float32 [3, DIMENSION]."""
+    rng = np.random.default_rng(1)
+    return 0.1 * rng.standard_normal((1 + len(AGES), DIMENSION)).astype(np.float32)
+
+
+class SumTower(nn.Module):
+    """The sum of the history's pins, the age's vector and the activity, normalised."""
+
+    def __init__(self, vectors: np.ndarray) -> None:
+        super().__init__()
+        nothing = np.zeros((2, DIMENSION), np.float32)
+        self.pins = nn.Embedding.from_pretrained(
+            torch.from_numpy(np.concatenate([nothing, vectors]))
+        )
+        self.ages = nn.Embedding.from_pretrained(
+            torch.from_numpy(np.concatenate([nothing[:1], age_table()]))
+        )
+
+    def forward(self, features: dict[str, Tensor]) -> Tensor:
+        """`history[B, L]`, `age[B, 1]`, `numeric[B, 2]`, `taste[B, 2]` to `[B, 1, D]`."""
+        summed = self.pins(features["history"]).sum(dim=1) + self.ages(features["age"]).sum(dim=1)
+        summed = summed + features["numeric"][:, 1:] + features["taste"].sum(dim=1, keepdim=True)
+        return nn.functional.normalize(summed, dim=1)[:, None, :]
+
+
+def make_encoder() -> FeatureEncoder:
+    config = FeaturesConfig(
+        user=(
+            Categorical(column="age"),
+            Categorical(column="followed_interests", values=2),
+            Numeric(column="activity"),
+            Embedding(column="taste", dimension=2),
+        ),
+        history=HistoryConfig(length=HISTORY_LENGTH),
+        statistics=StatisticsConfig(half_life_days=()),
+    )
+    return FeatureEncoder(
+        config=config,
+        actions=Vocabulary(("click", "save")),
+        vocabularies={
+            "age": Vocabulary(AGES),
+            "followed_interests": Vocabulary(INTERESTS),
+            "pin_id": Vocabulary(tuple(f"p{row}" for row in range(NUM_PINS))),
+        },
+        pin_moments={},
+        user_moments={"activity": Moments(0.0, 1.0)},
+    )
+
+
+def write_towers(folder: Path, vectors: np.ndarray) -> Path:
+    folder.mkdir()
+    torch.jit.script(SumTower(vectors)).save(str(folder / "user_tower.pt"))
+    (folder / "pin_tower.pt").write_bytes(b"not run here")
+    make_encoder().save(folder / FEATURES_FILE)
+    details = space_details(DIMENSION)
+    write_manifest(folder, Manifest(kind="exported_towers", details=details))
+    return folder
+
+
+def write_users(folder: Path) -> Path:
+    """A dataset: `reader` clicked p1, p2, p3 in that order, `lurker` did nothing."""
+    folder.mkdir()
+    users = {
+        "user_id": ["reader", "lurker"],
+        "user_index": [0, 1],
+        "age": ["18", "25"],
+        "activity": [0.0, 0.0],
+        "taste": pa.array([[0.0, 0.0], None], pa.list_(pa.float32())),
+        "followed_interests": pa.array([["art"], None], pa.list_(pa.string())),
+        "inferred_interests": pa.array([None, None], pa.list_(pa.string())),
+    }
+    pq.write_table(pa.table(users), folder / "users.parquet")
+    engagements = {
+        "user_id": ["reader"] * 3,
+        "pin_id": ["p1", "p2", "p3"],
+        "action": ["click"] * 3,
+        "timestamp": [1, 2, 3],
+        "event_id": [0, 1, 2],
+        "split": ["train"] * 3,
+    }
+    pq.write_table(pa.table(engagements), folder / "engagements.parquet")
+    make_encoder().save(folder / FEATURES_FILE)
+    details = {"serving_time": SERVING_TIME}
+    write_manifest(folder, Manifest(kind="dataset", window=Window(0, 2000), details=details))
+    return folder
+
+
+def build_small_release(folder: Path) -> SmallRelease:
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((NUM_PINS, DIMENSION)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    interests = [[INTERESTS[row % 3]] + ["cats"] * (row % 7 == 0) for row in range(NUM_PINS)]
+    corpus = write_corpus(folder / "corpus", interests)
+    embeddings = write_embeddings(folder / "embeddings", vectors, space=SPACE)
+    build_index(corpus, [embeddings], IndexConfig(), folder / "index")
+    write_user_snapshot(write_users(folder / "dataset"), folder / "users")
+    write_model_store(folder / "model-store", SETTINGS)
+    build_release(
+        exported=write_towers(folder / "exported", vectors),
+        corpus=corpus,
+        index=folder / "index",
+        users=folder / "users",
+        model_store=folder / "model-store",
+        output=folder / "release",
+    )
+    return SmallRelease(folder / "release", vectors, interests)
