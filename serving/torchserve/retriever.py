@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
-from homefeed.features.encoder import FeatureEncoder, HistoryItem
+from homefeed.features.encoder import HistoryItem, Tensors
 from homefeed.features.users import UserRecord
 from homefeed.index.postings import read_interests
 from homefeed.index.protocol import Hits, Query, SearchRequest, SearchResponse
 from homefeed.release.bundle import Release, read_release_manifest
+from homefeed.release.user_tower import UserTower
 from homefeed.release.users import UserSnapshot
 from serving.torchserve.metrics import Metrics
 from serving.torchserve.popular import best_popular
@@ -52,10 +52,8 @@ class Retriever:
         self._embedding_space = release.embedding_space
         self._popular = release.popular()
         self._snapshot = UserSnapshot.open(release.users)
-        self._encoder = FeatureEncoder.load(release.features)
-        self._tower = torch.jit.load(release.user_tower, map_location="cpu").eval()
-        self._columns = [feature.column for feature in self._encoder.config.user]
-        self._parser = RequestParser(self._encoder.config.user, read_interests(release.index))
+        self._tower = UserTower(release)
+        self._parser = RequestParser(self._tower.encoder.config.user, read_interests(release.index))
         self._sidecar = sidecar
         self._metrics = metrics
         self._failure: Reason | None = None
@@ -65,7 +63,7 @@ class Retriever:
         nobody = _User(Request(user_id="nobody"), {}, (), frozenset(), cold_start=True)
         for _ in range(WARM_UP_ROUNDS):
             for size in range(1, batch_size + 1):
-                self._embed(self._encode([nobody] * size))
+                self._tower.embed(self._encode([nobody] * size))
 
     def retrieve(self, bodies: Sequence[bytes | bytearray | None]) -> list[Answer]:
         """Answers a batch: one pass of the tower and one request to the sidecar for all of it.
@@ -109,7 +107,7 @@ class Retriever:
         with self._metrics.timed("encode"):
             tensors = self._encode(users)
         with self._metrics.timed("tower"):
-            vectors = self._embed(tensors)
+            vectors = self._tower.embed(tensors)
         with self._metrics.timed("search"):
             queries = {
                 place: Query(
@@ -131,15 +129,9 @@ class Retriever:
                 for place, user in enumerate(users)
             ]
 
-    def _encode(self, users: Sequence[_User]) -> dict[str, torch.Tensor]:
-        columns = {name: [user.features.get(name) for user in users] for name in self._columns}
-        tensors = self._encoder.encode_users(columns, [user.history for user in users])
-        return {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
-
-    def _embed(self, tensors: dict[str, torch.Tensor]) -> np.ndarray:
-        """The users' vectors, float32 little-endian [B, K, D]."""
-        with torch.inference_mode():
-            return self._tower(tensors).numpy().astype("<f4", copy=False)
+    def _encode(self, users: Sequence[_User]) -> Tensors:
+        features = [user.features for user in users]
+        return self._tower.encode(features, [user.history for user in users])
 
     def _search(self, queries: tuple[Query, ...]) -> SearchResponse | None:
         """The sidecar's answer, or None where there is none."""
