@@ -1,0 +1,40 @@
+"""Files of the towers artifact."""
+
+from pathlib import Path
+
+import msgspec
+
+TOWERS = "towers"
+"""Kind of the artifact."""
+WEIGHTS_FILE = "weights.pt"
+"""State dicts of both towers, of the best epoch."""
+TOWERS_CONFIG_FILE = "config.json"
+"""The effective towers and training sections."""
+TRAINING_FILE = "training.json"
+
+
+class Epoch(msgspec.Struct, frozen=True, kw_only=True):
+    """What one epoch came to; `epoch` counts from 1."""
+
+    epoch: int
+    train_loss: float
+    """Mean loss over the epoch's batches."""
+    validation: dict[str, float]
+    """Metrics on the validation split, by name ("recall@10", ...)."""
+    temperature: float
+    seconds: float
+
+
+class Training(msgspec.Struct, frozen=True, kw_only=True):
+    """How the training went."""
+
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+    """The epoch whose weights were kept."""
+    metric: str
+    """The validation metric that chose it."""
+
+
+def read_training(towers: Path) -> Training:
+    """How the training of a towers artifact went."""
+    return msgspec.json.decode((towers / TRAINING_FILE).read_bytes(), type=Training)
