@@ -8,8 +8,8 @@ scores go by pin_index.
 import numpy as np
 from tqdm import tqdm
 
-from homefeed.evaluation.metrics import NO_PIN
 from homefeed.evaluation.truth import Truth
+from homefeed.ranking.metrics import NO_PIN
 
 
 def rank_by_popularity(truth: Truth, scores: np.ndarray, k: int) -> np.ndarray:
@@ -19,7 +19,7 @@ def rank_by_popularity(truth: Truth, scores: np.ndarray, k: int) -> np.ndarray:
     places[order] = np.arange(len(order))
     ranked = truth.candidates[order]
     rankings = np.full((len(truth.users), k), NO_PIN, np.int64)
-    for row, seen in enumerate(truth.seen):
+    for row, seen in enumerate(tqdm(truth.seen, desc="ranking by popularity", unit="user")):
         head = ranked[: k + len(seen)]
         unseen = np.ones(len(head), bool)
         taken = places[truth.columns(seen)]

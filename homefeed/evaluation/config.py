@@ -15,3 +15,11 @@ class EvaluationConfig(Config, frozen=True):
     so."""
     max_users: int | None = None
     """Evaluate on so many warm users, drawn by the recipe's seed; null takes all."""
+
+    def __post_init__(self) -> None:
+        if not self.cutoffs or min(self.cutoffs) < 1:
+            raise ValueError(f"evaluation.cutoffs={list(self.cutoffs)}: at least one, each >= 1")
+        for name in ("decayed_half_life_days", "ease_regularisation", "max_users"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"evaluation.{name}={value} must be positive")

@@ -13,8 +13,8 @@ from homefeed.contracts import Column, read_manifest
 from homefeed.dataset.layout import DATASET, PIN_INDEX, SPLIT, TEST, USER_INDEX
 from homefeed.dataset.statistics import decayed_sum
 from homefeed.engine import open_engine
-from homefeed.evaluation.ragged import Ragged
 from homefeed.events.layout import ENGAGEMENTS_FILE, USERS_FILE
+from homefeed.ranking.ragged import Ragged
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ Every metric is first taken for each user and then averaged over users, all of e
 
 import numpy as np
 
-from homefeed.evaluation.ragged import Ragged
+from homefeed.ranking.ragged import Ragged
 
 NO_PIN = -1
 """Fills up a ranking that has fewer pins than asked for."""

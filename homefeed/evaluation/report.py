@@ -1,0 +1,85 @@
+"""The report of an evaluation: one HTML page that loads nothing from elsewhere and runs nothing."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from homefeed.contracts import iso
+from homefeed.evaluation.charts import (
+    LABELS,
+    METRICS,
+    history_chart,
+    metrics_chart,
+    training_chart,
+)
+from homefeed.evaluation.layout import Difference, Evaluation
+from homefeed.evaluation.svg import COLOURS
+from homefeed.towers.layout import Training
+
+TEMPLATE = "report.html.j2"
+
+
+class Row(NamedTuple):
+    """One metric in the table: each recommender's value, the best of them, and the difference."""
+
+    name: str
+    values: dict[str, float]
+    best: str
+    difference: Difference | None
+
+
+def render_report(evaluation: Evaluation, training: Training) -> str:
+    """The page as text; equal evaluations give equal pages."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": _count,
+        "iso": iso,
+        "score": _score,
+        "share": _share,
+        "signed": _signed,
+    }
+    return environment.get_template(TEMPLATE).render(
+        evaluation=evaluation,
+        training=training,
+        rows=_rows(evaluation),
+        labels=LABELS,
+        colours=COLOURS,
+        metrics_chart=Markup(metrics_chart(evaluation)),
+        history_chart=Markup(history_chart(evaluation)),
+        training_chart=Markup(training_chart(training)),
+    )
+
+
+def _rows(evaluation: Evaluation) -> list[Row]:
+    rows = []
+    for metric, (title, _) in METRICS.items():
+        for k in evaluation.cutoffs:
+            key = f"{metric}@{k}"
+            values = {name: own[key] for name, own in evaluation.recommenders.items()}
+            best = max(values, key=lambda name: values[name])
+            rows.append(Row(f"{title}@{k}", values, best, evaluation.differences.get(key)))
+    return rows
+
+
+def _score(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.4f}".replace("-", "−")
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{part / whole:.1%}"
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"
