@@ -11,17 +11,31 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* Name of an object beside the main one: (dict "root" $ "suffix" "metrics") */ -}}
+{{- define "homefeed.suffixedName" -}}
+{{- $room := int (sub 62 (len .suffix)) -}}
+{{- printf "%s-%s" (include "homefeed.fullname" .root | trunc $room | trimSuffix "-") .suffix -}}
+{{- end -}}
+
+{{- define "homefeed.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 57 | trimSuffix "-" -}}
+{{- end -}}
+
 {{- define "homefeed.selectorLabels" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/name: {{ include "homefeed.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{- define "homefeed.labels" -}}
+{{- define "homefeed.commonLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{ include "homefeed.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: homefeed
+{{- end -}}
+
+{{- define "homefeed.labels" -}}
+{{ include "homefeed.selectorLabels" . }}
+{{ include "homefeed.commonLabels" . }}
 {{- end -}}
 
 {{- define "homefeed.serviceAccountName" -}}
@@ -40,6 +54,40 @@ app.kubernetes.io/part-of: homefeed
 {{- else -}}
 {{- printf "%s:%s" $base (default .root.Chart.AppVersion .root.Values.image.tag) -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* A quantity such as 512Mi or 2Gi in MiB. */ -}}
+{{- define "homefeed.mebibytes" -}}
+{{- if hasSuffix "Gi" . -}}
+{{- mul 1024 (trimSuffix "Gi" . | int) -}}
+{{- else -}}
+{{- trimSuffix "Mi" . -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Threads of the tower in each worker: all workers together use the CPUs there are. */ -}}
+{{- define "homefeed.torchThreads" -}}
+{{- div (int .Values.cpus) (int .Values.torchserve.workers) -}}
+{{- end -}}
+
+{{- /* Request and limit of a container: (dict "root" $ "memory" "2Gi") */ -}}
+{{- define "homefeed.resources" -}}
+requests:
+  cpu: {{ default .root.Values.cpus .root.Values.cpuRequest | quote }}
+  memory: {{ .memory }}
+limits:
+  cpu: {{ .root.Values.cpus | quote }}
+  memory: {{ .memory }}
+{{- end -}}
+
+{{- define "homefeed.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: {{ int .Values.user }}
+runAsGroup: {{ int .Values.user }}
+fsGroup: {{ int .Values.user }}
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
 {{- end -}}
 
 {{- /* What restricted Pod Security asks of a container, and a root that nothing can write to. */ -}}

@@ -1,0 +1,185 @@
+"""The objects beside the pods, and what all of them have in common."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.helm.chart import (
+    CHART,
+    CI_VALUES,
+    NAME,
+    NAMESPACE,
+    Rendered,
+    containers,
+    environment,
+    run_helm,
+    template,
+)
+
+CONTAINER_SECURITY = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+RESTRICTED_VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim"}
+METRICS_PORTS = {"metrics": 8082, "handler-metrics": 8083, "sidecar-metrics": 9100}
+
+
+@pytest.mark.parametrize("values", CI_VALUES, ids=lambda path: path.name)
+def test_lint(values: Any) -> None:
+    finished = run_helm("lint", "--strict", str(CHART), "--values", str(values))
+    assert finished.returncode == 0, finished.stdout
+
+
+@pytest.mark.parametrize("native", ["true", "false"])
+@pytest.mark.parametrize("values", ["minimal", "s3"])
+def test_templates(values: str, native: str) -> None:
+    kinds = [each["kind"] for each in Rendered(values, f"--set=sidecar.native={native}").objects]
+    assert {"ConfigMap", "Deployment", "Pod", "PodDisruptionBudget", "Service",
+            "ServiceAccount"} <= set(kinds)  # fmt: skip
+
+
+def test_both_files_of_values_are_tested() -> None:
+    assert [path.name for path in CI_VALUES] == ["minimal-values.yaml", "s3-values.yaml"]
+
+
+def test_labels_select_the_deployments_pods_alone(rendered: Rendered) -> None:
+    spec = rendered.one("Deployment")["spec"]
+    selector = spec["selector"]["matchLabels"]
+    assert selector.items() <= spec["template"]["metadata"]["labels"].items()
+    selectors = [each["spec"]["selector"] for each in rendered.objects if each["kind"] == "Service"]
+    selectors.append(rendered.one("PodDisruptionBudget")["spec"]["selector"]["matchLabels"])
+    assert all(each == selector for each in selectors)
+    test_pod = rendered.one("Pod", f"{NAME}-test")
+    # Else the Service would send it requests.
+    assert not selector.items() <= test_pod["metadata"]["labels"].items()
+
+
+def test_every_object_is_labelled_and_in_the_namespace(rendered: Rendered) -> None:
+    for each in rendered.objects:
+        metadata = each["metadata"]
+        assert metadata["namespace"] == NAMESPACE, metadata["name"]
+        if not metadata["name"].endswith("-extra"):
+            assert metadata["labels"]["app.kubernetes.io/managed-by"] == "Helm"
+            assert metadata["labels"]["app.kubernetes.io/instance"] == "demo"
+
+
+def test_containers_meet_restricted_pod_security_and_cannot_write(rendered: Rendered) -> None:
+    for pod in rendered.pod_specs:
+        security = pod["securityContext"]
+        assert security["runAsNonRoot"] is True
+        assert security["runAsUser"] == security["runAsGroup"] == security["fsGroup"] == 10001
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+        for volume in pod.get("volumes", []):
+            assert len(volume.keys() & RESTRICTED_VOLUMES) == 1, volume
+        for container in containers(pod):
+            assert container["securityContext"] == CONTAINER_SECURITY
+            assert not any("hostPort" in port for port in container.get("ports", []))
+
+
+def test_no_pod_gets_an_api_token(rendered: Rendered) -> None:
+    assert rendered.one("ServiceAccount")["automountServiceAccountToken"] is False
+    for pod in rendered.pod_specs:
+        assert pod["automountServiceAccountToken"] is False
+        assert not any("projected" in volume for volume in pod.get("volumes", []))
+
+
+def test_the_user_of_all_containers_can_be_chosen() -> None:
+    for pod in Rendered("minimal", "--set", "user=20001").pod_specs:
+        assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == 20001
+
+
+def test_the_service_leads_to_the_rest_api_alone(rendered: Rendered) -> None:
+    assert rendered.one("Service")["spec"]["ports"] == [
+        {"name": "http", "port": 80, "targetPort": "http"}
+    ]
+    ports = {
+        each["name"]: each["containerPort"] for each in rendered.container("torchserve")["ports"]
+    }
+    server = rendered.settings["server"]
+    assert server["inference_address"] == f"0.0.0.0:{ports['http']}"
+    assert server["management_address"].startswith("127.0.0.1:")
+    exposed = {
+        port["containerPort"]
+        for container in rendered.pod["containers"]
+        for port in container.get("ports", [])
+    }
+    assert int(server["management_address"].rpartition(":")[2]) not in exposed
+
+
+def test_metrics_are_where_prometheus_looks_for_them(s3: Rendered) -> None:
+    torchserve, faiss = s3.container("torchserve"), s3.container("faiss")
+    ports = {
+        each["name"]: each["containerPort"] for each in (*torchserve["ports"], *faiss["ports"])
+    }
+    assert ports.items() >= METRICS_PORTS.items()
+    assert s3.settings["server"]["metrics_address"] == "0.0.0.0:8082"
+    assert environment(torchserve)["HOMEFEED_METRICS_ADDRESS"] == "0.0.0.0:8083"
+    assert {"--metrics-host=0.0.0.0", "--metrics-port=9100"} <= set(faiss["args"])
+
+    service = s3.one("Service", f"{NAME}-metrics")
+    monitor = s3.one("ServiceMonitor")
+    assert {each["name"] for each in service["spec"]["ports"]} == METRICS_PORTS.keys()
+    assert [each["port"] for each in monitor["spec"]["endpoints"]] == list(METRICS_PORTS)
+    assert all(each["interval"] == "15s" for each in monitor["spec"]["endpoints"])
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    selector = monitor["spec"]["selector"]["matchLabels"].items()
+    assert selector <= service["metadata"]["labels"].items()
+    assert not selector <= s3.one("Service")["metadata"]["labels"].items()
+
+
+def test_what_is_off_is_not_there(minimal: Rendered) -> None:
+    assert not any(each["kind"] == "ServiceMonitor" for each in minimal.objects)
+    settings = "podDisruptionBudget.enabled=false,serviceAccount.create=false"
+    bare = Rendered("minimal", "--set", settings)
+    kinds = {each["kind"] for each in bare.objects}
+    assert not kinds & {"PodDisruptionBudget", "ServiceAccount"}
+    assert bare.pod["serviceAccountName"] == "default"
+
+
+def test_extra_objects_are_templates(s3: Rendered) -> None:
+    assert s3.one("ConfigMap", f"{NAME}-extra")["data"] == {"service": NAME}
+
+
+def test_what_pods_are_given_reaches_them() -> None:
+    given = {
+        "podAnnotations": {"note": "x"},
+        "podLabels": {"team": "feed"},
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"key": "spot", "operator": "Exists", "effect": "NoSchedule"}],
+        "affinity": {"nodeAffinity": {}},
+        "priorityClassName": "high",
+        "imagePullSecrets": [{"name": "registry"}],
+    }
+    options = [
+        option
+        for name, value in given.items()
+        for option in ("--set-json", f"{name}={json.dumps(value)}")
+    ]
+    chart = Rendered("minimal", *options)
+    metadata = chart.one("Deployment")["spec"]["template"]["metadata"]
+    assert metadata["annotations"]["note"] == "x"
+    assert metadata["labels"]["team"] == "feed"
+    for name in ("nodeSelector", "tolerations", "affinity", "priorityClassName"):
+        assert chart.pod[name] == given[name]
+    for pod in chart.pod_specs:
+        assert pod["imagePullSecrets"] == given["imagePullSecrets"]
+
+
+def test_the_notes_say_what_to_do_next() -> None:
+    values = str(CHART / "ci" / "minimal-values.yaml")
+    command = ["install", "demo", str(CHART), "--namespace", NAMESPACE, "--values", values]
+    finished = run_helm(*command, "--dry-run=client")
+    assert finished.returncode == 0, finished.stderr
+    notes = finished.stdout.partition("NOTES:")[2]
+    for step in (f"rollout status deployment/{NAME}", "helm test demo --namespace shop",
+                 f"port-forward service/{NAME} 8080:80", "claim release-store"):  # fmt: skip
+        assert step in notes
+
+
+def test_rendering_is_repeatable() -> None:
+    assert template("s3") == template("s3")
