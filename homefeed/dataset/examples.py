@@ -68,7 +68,7 @@ def write_examples(
             )
             for part in range(num_parts):
                 of_part = staged.filter(_.part == part)
-                with_histories = add_histories(of_part, USER_INDEX, lists, features.history.length)
+                with_histories = add_histories(of_part, USER_INDEX, lists, features.history)
                 for split in splits:
                     folder = output / EXAMPLES_FOLDER / split
                     folder.mkdir(parents=True, exist_ok=True)

@@ -7,14 +7,20 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 from ibis import _
 
+from homefeed.features.config import HistoryConfig
+
+SECONDS_AN_HOUR = 3_600
+
 NOTHING = ibis.literal([], dt.Array(dt.null)).cast(dt.Array(dt.int32))
 
 
-def add_histories(events: ir.Table, user: str, columns: Mapping[str, str], length: int) -> ir.Table:
-    """Adds to each event what its user had done strictly before it.
+def add_histories(
+    events: ir.Table, user: str, columns: Mapping[str, str], config: HistoryConfig
+) -> ir.Table:
+    """Adds to each event what was known of its user strictly before it.
 
-    A history holds the events of the same user with a smaller timestamp, most recent first; of
-    the same second, the later event of the source first.
+    A history holds the events of the same user that are older by the delay, and by a second at
+    least, most recent first; of the same second, the later event of the source first.
 
     Each user's events are cut into blocks of `length` in order of time, and a history is a slice
     of two neighbouring blocks: the work grows with events times length, never with the square of
@@ -24,15 +30,17 @@ def add_histories(events: ir.Table, user: str, columns: Mapping[str, str], lengt
         events: events with event_id and timestamp.
         user: the column that tells users apart.
         columns: name of a history -> the int32 column that it lists.
-        length: most recent events kept.
+        config: most recent events kept, and their delay.
 
     Returns:
         The events with a list<int32> for each of `columns`; empty where there is nothing before.
     """
     in_order = ibis.window(group_by=user, order_by=[_.timestamp, _.event_id])
-    in_time = ibis.window(group_by=user, order_by=_.timestamp)
+    length = config.length
+    delay = max(1, round(config.delay_hours * SECONDS_AN_HOUR))
+    before = ibis.range_window(preceding=(None, delay), group_by=user, order_by=_.timestamp)
     placed = events.mutate(
-        place=ibis.row_number().over(in_order), num_before=ibis.rank().over(in_time)
+        place=ibis.row_number().over(in_order), num_before=_.event_id.count().over(before)
     )
     newest_first = _.place.desc()
     blocks = (

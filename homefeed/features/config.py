@@ -47,10 +47,15 @@ class HistoryConfig(Config, frozen=True):
 
     length: int = 100
     """Most recent engagements kept."""
+    delay_hours: float = 0.0
+    """An example's history leaves out engagements younger than this. Set it to the usual age of
+    what serving knows: a release's snapshot of users is as old as the release."""
 
     def __post_init__(self) -> None:
         if self.length < 1:
             raise ValueError(f"history.length={self.length} must be >= 1")
+        if self.delay_hours < 0:
+            raise ValueError(f"history.delay_hours={self.delay_hours:g} must be >= 0")
 
 
 class StatisticsConfig(Config, frozen=True):

@@ -89,8 +89,11 @@ class FeatureEncoder(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def pin_numeric(self) -> tuple[Numeric, ...]:
         """Numeric pin features in tensor order: the recipe's, then the statistics."""
-        own = tuple(f for f in self.config.pin if isinstance(f, Numeric))
-        return own + tuple(Numeric(c, "log1p") for c in self.config.statistics.columns)
+        return tuple(f for f in self.config.pin if isinstance(f, Numeric)) + self._statistics
+
+    @cached_property
+    def _statistics(self) -> tuple[Numeric, ...]:
+        return tuple(Numeric(c, "log1p") for c in self.config.statistics.columns)
 
     @cached_property
     def user_numeric(self) -> tuple[Numeric, ...]:
@@ -173,9 +176,12 @@ class FeatureEncoder(msgspec.Struct, frozen=True, dict=True):
         scaled = np.log1p(lengths) / np.log1p(self.config.history.length)
         return scaled.astype(np.float32)[:, None]
 
-    def standardise_pin_numbers(self, columns: Mapping[str, Any]) -> np.ndarray:
-        """The pin tower's `numeric`, float32 [B, num_numeric], from raw columns of B numbers."""
-        return _standardise(self.pin_numeric, self.pin_moments, columns)
+    def standardise_statistics(self, columns: Mapping[str, Any]) -> np.ndarray:
+        """The last numbers of the pin tower, float32 [B, statistics], from raw columns of B sums.
+
+        Training takes these from each example, the others from the pins.
+        """
+        return _standardise(self._statistics, self.pin_moments, columns)
 
     def _encode(
         self,

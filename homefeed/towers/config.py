@@ -1,8 +1,14 @@
 """Shapes of the two towers and how they are trained."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from homefeed.config import Config
+
+
+def _positive(config: Any, section: str, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) <= 0:
+            raise ValueError(f"{section}.{name}={getattr(config, name)} must be positive")
 
 
 class MaskNetConfig(Config, frozen=True):
@@ -14,6 +20,9 @@ class MaskNetConfig(Config, frozen=True):
     ratio: float = 0.5
     """Hidden width of the mask's MLP as a share of its input."""
 
+    def __post_init__(self) -> None:
+        _positive(self, "towers.crossing", "blocks", "width", "ratio")
+
 
 class TowersConfig(Config, frozen=True):
     """The two towers."""
@@ -21,26 +30,47 @@ class TowersConfig(Config, frozen=True):
     field_dimension: int = 64
     """Width d of every field."""
     embedding_dimension: int = 64
-    """Width of the towers' output."""
+    """Width D of the towers' output."""
     crossing: MaskNetConfig = MaskNetConfig()
-    history_dropout: float = 0.0
-    """Share of history items dropped in training."""
     dropout: float = 0.0
+    """In the crossing's blocks."""
+
+    def __post_init__(self) -> None:
+        _positive(self, "towers", "field_dimension", "embedding_dimension")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"towers.dropout={self.dropout} must lie in [0, 1)")
 
 
 class TrainingConfig(Config, frozen=True):
     """The training loop."""
 
-    batch_size: int = 4096
-    max_epochs: int = 10
-    patience: int = 2
+    batch_size: int = 2048
+    block_batches: int = 16
+    """Batches are drawn from blocks of so many of them that follow each other in time. Larger
+    blocks mix more users; smaller ones have negatives whose statistics are of the same time."""
+    max_epochs: int = 5
+    patience: int = 1
     """Epochs without a better validation metric before training stops."""
+    validation_metric: Literal["recall@10", "ndcg@10", "recall@100"] = "recall@10"
+    """Chooses the epoch whose weights are kept."""
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     temperature: float = 0.05
     """Start of the softmax temperature."""
     learn_temperature: bool = True
     min_temperature: float = 0.01
-    uniform_negatives: int = 0
-    """Negatives drawn uniformly from the pins, beside those of the batch."""
+    checkpoint_seconds: float = 30.0
+    """An interrupted training goes on from where it was at most so long before."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def __post_init__(self) -> None:
+        _positive(self, "training", "block_batches", "max_epochs", "learning_rate", "temperature")
+        _positive(self, "training", "min_temperature")
+        if self.batch_size < 2:
+            raise ValueError(
+                f"training.batch_size={self.batch_size} must be at least 2: the other rows of the "
+                "batch are the negatives"
+            )
+        for name in ("patience", "weight_decay", "checkpoint_seconds"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"training.{name}={getattr(self, name)} must not be negative")

@@ -1,0 +1,67 @@
+"""Which examples meet in a batch, and how often each pin is drawn there.
+
+The other rows of a batch are an example's negatives, and each comes with its pin's statistics at
+its own time. Drawn from the whole log, these would tell when a row happened: the towers would learn
+to match users and pins by date, which is worth nothing when the whole corpus is scored at one time.
+So a batch is drawn from a block of examples that follow each other, and the probability of a draw
+is the pin's share of the block.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Rows(NamedTuple):
+    """One batch: `rows` int64 [B] among the examples, and log of each one's draw, float32 [B]."""
+
+    rows: np.ndarray
+    log_q: np.ndarray
+
+
+class Batches:
+    """The batches of each epoch; equal seeds give equal batches."""
+
+    def __init__(self, pins: np.ndarray, batch_size: int, block_batches: int, seed: int) -> None:
+        """Takes the examples.
+
+        Args:
+            pins: the pin of each example, ordered by time, int64 [N].
+            batch_size: examples a batch; fewer where there are not so many.
+            block_batches: batches a block.
+            seed: of the order.
+        """
+        self._pins = pins
+        self._batch_size = min(batch_size, len(pins))
+        self._block_size = self._batch_size * block_batches
+        self._seed = seed
+
+    def epoch(self, epoch: int) -> list[Rows]:
+        """All batches of an epoch, in the order to take them; a block's odd rest is left out."""
+        random = np.random.default_rng((self._seed, epoch))
+        batches = [batch for block in self._blocks(random) for batch in self._draw(block, random)]
+        return [batches[place] for place in random.permutation(len(batches))]
+
+    def _blocks(self, random: np.random.Generator) -> Iterator[range]:
+        """Blocks whose borders differ from epoch to epoch."""
+        start = -int(random.integers(self._block_size))
+        while start < len(self._pins):
+            # A first or last block that holds no whole batch is part of its neighbour.
+            stop = start + self._block_size
+            if stop < self._batch_size:
+                stop += self._block_size
+            if len(self._pins) - stop < self._batch_size:
+                stop = len(self._pins)
+            yield range(max(start, 0), min(stop, len(self._pins)))
+            start = stop
+
+    def _draw(self, block: range, random: np.random.Generator) -> Iterator[Rows]:
+        own = self._pins[block.start : block.stop]
+        _, place, counts = np.unique(own, return_inverse=True, return_counts=True)
+        log_q = np.log(counts / len(own)).astype(np.float32)[place]
+        shuffled = random.permutation(len(own))
+        size = self._batch_size
+        for start in range(0, len(own) - size + 1, size):
+            rows = shuffled[start : start + size]
+            yield Rows(rows + block.start, log_q[rows])
