@@ -39,6 +39,7 @@ class Child:
         self._log = log
         bound = [sys.executable, "-ES", "-c", BOUND_TO_PARENT, str(os.getpid()), *command]
         with log.open("ab") as output:
+            self._log_start = output.tell()
             self._process = subprocess.Popen(
                 bound,
                 cwd=log.parent,
@@ -64,17 +65,21 @@ class Child:
             raise RuntimeError(f"{self.name} ended with exit code {code}.\n{self.tail()}")
 
     def tail(self) -> str:
-        """The last lines of its log, and where the rest is."""
-        lines = self._log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+        """The last lines of its own log, and where the rest is."""
+        with self._log.open("rb") as log:
+            log.seek(self._log_start)
+            lines = log.read().decode(errors="replace").splitlines()[-TAIL_LINES:]
         return "\n".join([f"The end of {self._log}:", *lines])
 
     def stop(self) -> None:
-        """Ends it and all of its group, gently first."""
-        self._signal_group(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(GRACE_SECONDS)
-        self._signal_group(signal.SIGKILL)
-        self._process.wait()
+        """Ends it and all of its group, gently first; a second Ctrl-C cuts the grace short."""
+        try:
+            self._signal_group(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(GRACE_SECONDS)
+        finally:
+            self._signal_group(signal.SIGKILL)
+            self._process.wait()
 
     def _signal_group(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):

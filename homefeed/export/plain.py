@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from homefeed.features.encoder import PADDING_ROW
-from homefeed.towers.model import PIN, USER, TwoTowers, table_of
+from homefeed.towers.model import PIN, USER, TwoTowers
 from homefeed.towers.tower import Tower
 
 
@@ -18,21 +18,18 @@ class PlainTower(nn.Module):
             tower: the dense part.
         """
         super().__init__()
-        self.tables = nn.ModuleDict(
-            {
-                bag: nn.EmbeddingBag.from_pretrained(
-                    weight, mode="mean", padding_idx=PADDING_ROW, freeze=True
-                )
-                for bag, weight in tables.items()
-            }
+        self.bags = list(tables)
+        self.tables = nn.ModuleList(
+            nn.EmbeddingBag.from_pretrained(weight, mode="mean", padding_idx=PADDING_ROW)
+            for weight in tables.values()
         )
         self.tower = tower
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         """`features[name][B, n]` as the encoder makes them, to unit vectors `[B, D]`."""
         bags: dict[str, Tensor] = {}
-        for name, table in self.tables.items():
-            bags[name] = table(features[name])
+        for place, table in enumerate(self.tables):
+            bags[self.bags[place]] = table(features[self.bags[place]])
         return self.tower(bags, features)
 
 
@@ -59,7 +56,4 @@ def plain_pin_tower(towers: TwoTowers) -> PlainTower:
 
 
 def _tables(towers: TwoTowers, side: str) -> dict[str, Tensor]:
-    weights = towers.tables.state_dict()
-    return {
-        bag: weights[f"embedding_bags.{table_of(bag)}.weight"].clone() for bag in towers.bags[side]
-    }
+    return {bag: towers.table(bag).clone() for bag in towers.bags[side]}

@@ -3,8 +3,8 @@
 The other rows of a batch are an example's negatives, and each comes with its pin's statistics at
 its own time. Drawn from the whole log, these would tell when a row happened: the towers would learn
 to match users and pins by date, which is worth nothing when the whole corpus is scored at one time.
-So a batch is drawn from a block of examples that follow each other, and the probability of a draw
-is the pin's share of the block.
+So a batch is drawn from a block of examples that follow each other, and the probability that it
+holds a pin follows from the pin's share of the block.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,13 @@ import numpy as np
 
 
 class Rows(NamedTuple):
-    """One batch: `rows` int64 [B] among the examples, and log of each one's draw, float32 [B]."""
+    """One batch of B examples.
+
+    Attributes:
+        rows: places among the examples, int64 [B].
+        log_q: log of the probability that the rest of a batch holds the example's pin,
+            float32 [B].
+    """
 
     rows: np.ndarray
     log_q: np.ndarray
@@ -58,10 +64,21 @@ class Batches:
 
     def _draw(self, block: range, random: np.random.Generator) -> Iterator[Rows]:
         own = self._pins[block.start : block.stop]
-        _, place, counts = np.unique(own, return_inverse=True, return_counts=True)
-        log_q = np.log(counts / len(own)).astype(np.float32)[place]
-        shuffled = random.permutation(len(own))
         size = self._batch_size
+        _, place, counts = np.unique(own, return_inverse=True, return_counts=True)
+        log_q = log_inclusion(counts / len(own), size - 1)[place]
+        shuffled = random.permutation(len(own))
         for start in range(0, len(own) - size + 1, size):
             rows = shuffled[start : start + size]
             yield Rows(rows + block.start, log_q[rows])
+
+
+def log_inclusion(shares: np.ndarray, num_draws: int) -> np.ndarray:
+    """Log of the probability that any of some draws gives a pin, float32 [N].
+
+    Args:
+        shares: probability that one draw gives it, in (0, 1], [N].
+        num_draws: independent draws, at least 1.
+    """
+    with np.errstate(divide="ignore"):  # a share of 1 is log1p(-1), and comes out as log(1)
+        return np.log(-np.expm1(num_draws * np.log1p(-shares))).astype(np.float32)

@@ -1,7 +1,8 @@
-"""In-batch sampled softmax, corrected for how often each pin is drawn as a negative.
+"""In-batch sampled softmax, corrected for how often each pin is among the negatives.
 
-Source: Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
-Recommendations", RecSys 2019, section 3.
+Sources: Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
+Recommendations", RecSys 2019, section 3; Jean et al., "On Using Very Large Target Vocabulary for
+Neural Machine Translation", ACL 2015, section 3.1, for the softmax over a sampled set.
 """
 
 import torch
@@ -9,36 +10,39 @@ from torch import Tensor, nn
 
 
 def sampled_softmax(
-    users: Tensor, pins: Tensor, temperature: Tensor, log_q: Tensor, is_masked: Tensor
+    users: Tensor,
+    pins: Tensor,
+    temperature: Tensor,
+    log_q: Tensor,
+    user_ids: Tensor,
+    pin_ids: Tensor,
 ) -> Tensor:
     """Mean cross-entropy of `users[B, D]` finding their own row of `pins[B, D]`, a scalar.
 
-    The logit of user i and pin j is `<u_i, v_j> / temperature - log_q_j`: for every pin, the
-    positive too. A pin that is drawn often is seldom a true negative, so its logit is lowered,
-    and what the towers learn is the probability of a pin over the catalogue, not over batches.
+    The candidates of user i are the different pins of the batch, each with the logit
+    `<u_i, v_j> / temperature - log_q_j`, the positive too. A pin that is often among them is
+    seldom a true negative, so its logit is lowered: what the towers learn is the probability of a
+    pin over the catalogue, not over batches.
+
+    Copies of a pin count as one: those of the positive are left out (accidental hits), and those of
+    a negative share its weight, as each has the pin's statistics of another time. Other positives
+    of the same user are no negatives.
 
     Args:
         users: unit vectors.
-        pins: unit vectors; row i is user i's positive, the other rows its negatives.
+        pins: unit vectors; row i is user i's positive.
         temperature: scalar.
-        log_q: log of the probability that a draw gives pin j, [B].
-        is_masked: pins that are no negatives of a user, bool [B, B]; the diagonal is False.
+        log_q: log of the probability that a batch holds the pin, [B].
+        user_ids: [B].
+        pin_ids: [B].
     """
+    is_same_pin = pin_ids[:, None] == pin_ids[None, :]
+    is_same_user = user_ids[:, None] == user_ids[None, :]
+    correction = log_q + is_same_pin.sum(dim=0).log()
     # Dividing B vectors, not B x B logits, is a fifth of the whole step's time on CPU.
-    logits = torch.addmm(-log_q, users / temperature, pins.T)
-    logits = logits.masked_fill(is_masked, -torch.inf)
+    scaled = users / temperature
+    logits = torch.addmm(-correction, scaled, pins.T)
+    logits = logits.masked_fill(is_same_pin | is_same_user, -torch.inf)
+    positives = (scaled * pins).sum(dim=1) - log_q
+    logits = logits.diagonal_scatter(positives)
     return nn.functional.cross_entropy(logits, torch.arange(len(users), device=users.device))
-
-
-def false_negatives(users: Tensor, pins: Tensor) -> Tensor:
-    """Pins of a batch that some user has engaged with: bool [B, B], False on the diagonal.
-
-    Pin j is no negative of user i where it is i's positive as well (an accidental hit), or where
-    row j is another positive of the same user.
-
-    Args:
-        users: user of each row, int64 [B].
-        pins: pin of each row, int64 [B].
-    """
-    masked = (pins[:, None] == pins[None, :]) | (users[:, None] == users[None, :])
-    return masked.fill_diagonal_(False)

@@ -38,10 +38,12 @@ class TwoTowers(nn.Module):
         for side, bags in self.bags.items():
             for bag in bags:
                 readers.setdefault(table_of(bag), []).append(f"{side}.{bag}")
+        # Columns may be called what no module of torch can be: "type", or a name with a dot.
+        self._table_names = {name: f"table_{place}" for place, name in enumerate(readers)}
         self.tables = EmbeddingBagCollection(
             tables=[
                 EmbeddingBagConfig(
-                    name=name,
+                    name=self._table_names[name],
                     num_embeddings=num_rows[name],
                     embedding_dim=config.field_dimension,
                     feature_names=keys,
@@ -69,6 +71,11 @@ class TwoTowers(nn.Module):
         """N pins to unit vectors `[N, D]`."""
         pins = self._moved(pins)
         return self.pin(self._pool({PIN: pins})[PIN], pins)
+
+    def table(self, bag: str) -> Tensor:
+        """The weights that a bag is looked up in, `[rows, d]`; row 0 is padding."""
+        name = self._table_names[table_of(bag)]
+        return self.tables.state_dict()[f"embedding_bags.{name}.weight"]
 
     @property
     def dimension(self) -> int:

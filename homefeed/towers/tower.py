@@ -45,8 +45,8 @@ class Tower(nn.Module):
     def forward(self, bags: dict[str, Tensor], features: dict[str, Tensor]) -> Tensor:
         """`bags[name][B, d]` and `features[name]` to unit vectors `[B, D]`."""
         fields = [bags[name] for name in self.bags]
-        for name, projection in zip(self.embeddings, self.projections):  # noqa: B905
-            fields.append(projection(features[name]))
+        for place, projection in enumerate(self.projections):
+            fields.append(projection(features[self.embeddings[place]]))
         if self.has_numbers:
             fields.append(self.numbers(features["numeric"]))
         return nn.functional.normalize(self.crossing(torch.stack(fields, dim=1)), dim=1)

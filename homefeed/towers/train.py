@@ -29,7 +29,7 @@ from homefeed.towers.layout import (
     Epoch,
     Training,
 )
-from homefeed.towers.losses import false_negatives, sampled_softmax
+from homefeed.towers.losses import sampled_softmax
 from homefeed.towers.model import TwoTowers
 from homefeed.towers.validate import Validation
 
@@ -177,14 +177,9 @@ class Trainer:
             self._encoded.users(examples.users[rows], examples.histories, rows),
             self._encoded.pins(examples.pins[rows], statistics),
         )
-        ids = (torch.from_numpy(ids[rows]) for ids in (examples.users, examples.pins))
-        loss = sampled_softmax(
-            users,
-            pins,
-            self._log_temperature.exp(),
-            torch.from_numpy(batch.log_q).to(self.device),
-            false_negatives(*(each.to(self.device) for each in ids)),
-        )
+        facts = (batch.log_q, examples.users[rows], examples.pins[rows])
+        log_q, user_ids, pin_ids = (torch.from_numpy(fact).to(self.device) for fact in facts)
+        loss = sampled_softmax(users, pins, self._log_temperature.exp(), log_q, user_ids, pin_ids)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()

@@ -45,7 +45,9 @@ class HomefeedClient:
     """
 
     def __init__(self, url: str, *, timeout_seconds: float = 2.0, num_retries: int = 3) -> None:
-        self._http = httpx.Client(base_url=url, timeout=timeout_seconds)
+        # No proxy of the environment knows this machine's own addresses.
+        direct = {f"all://{host}": None for host in ("localhost", "127.0.0.1")}
+        self._http = httpx.Client(base_url=url, timeout=timeout_seconds, mounts=direct)
         self._num_retries = num_retries
 
     def recommend(
@@ -85,9 +87,12 @@ class HomefeedClient:
             "include_seen": include_seen,
         }
         answer = self._send(msgspec.json.encode(request))
-        if answer.status_code == 200:
+        if answer.status_code != 200:
+            raise _error(answer)
+        try:
             return msgspec.json.decode(answer.content, type=Recommendations)
-        raise _error(answer)
+        except msgspec.MsgspecError as error:
+            raise HomefeedError(f"the answer is none of homefeed's: {error}", 200) from error
 
     def _send(self, body: bytes) -> httpx.Response:
         headers = {"Content-Type": "application/json"}
@@ -123,7 +128,8 @@ class HomefeedClient:
 
 
 def _error(answer: httpx.Response) -> HomefeedError:
-    status, text = answer.status_code, answer.text
+    status = answer.status_code
+    text = f"status {status}: {answer.text}"
     if status in RETRIED_STATUSES:
         return UnavailableError(text, status)
     if 400 <= status < 500:

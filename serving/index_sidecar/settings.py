@@ -12,8 +12,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Requests that may wait for a search thread; further ones are refused with 429."""
     deadline_seconds: float = 1.0
     """A request not answered by then is refused with 503."""
-    max_body_bytes: int = 8 << 20
-    """A larger body is refused with 413."""
+    max_body_bytes: int = 32 << 20
+    """A larger body is refused with 413. A batch of the handler's 16 largest requests, with the
+    pins that their users have seen, must fit: refused, it takes its small neighbours with it."""
     retry_after_seconds: int = 1
     """What a refused caller is told to wait."""
 

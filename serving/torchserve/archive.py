@@ -7,6 +7,10 @@ import msgspec
 from serving.torchserve.settings import DEFAULT_SETTINGS, ModelSettings
 
 MODEL = "homefeed"
+"""The model's name in the REST path."""
+MODEL_FOLDER = "homefeed-retrieval"
+"""Its folder, which TorchServe puts on the worker's Python path: a name that no import can have, or
+the folder would hide the package."""
 SETTINGS_FILE = "model-config.yaml"
 MANIFEST = {
     "runtime": "python",
@@ -31,7 +35,7 @@ def write_model_store(output: Path, settings: ModelSettings = DEFAULT_SETTINGS) 
         output: the model store; absent or empty.
         settings: how TorchServe and the handler run it.
     """
-    folder = output / MODEL
+    folder = output / MODEL_FOLDER
     (folder / "MAR-INF").mkdir(parents=True)
     (folder / "MAR-INF" / "MANIFEST.json").write_bytes(
         msgspec.json.format(msgspec.json.encode(MANIFEST), indent=2) + b"\n"

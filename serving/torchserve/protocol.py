@@ -9,7 +9,8 @@ DEFAULT_K = 20
 MAX_K = 1000
 MAX_USER_ID_LENGTH = 512
 MAX_LIST_LENGTH = 10_000
-"""Most pins of `exclude` and `history`."""
+"""Most entries of `interests`, `exclude` and `history`."""
+MAX_TIMESTAMP = (1 << 63) - 1
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -17,7 +18,7 @@ class HistoryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
 
     pin_id: str
     action: str
-    timestamp: int | None = None
+    timestamp: Annotated[int, Meta(ge=-MAX_TIMESTAMP, le=MAX_TIMESTAMP)] | None = None
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,7 +32,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     user_id: Annotated[str, Meta(min_length=1, max_length=MAX_USER_ID_LENGTH)]
     k: Annotated[int, Meta(ge=1, le=MAX_K)] = DEFAULT_K
-    interests: tuple[str, ...] = ()
+    interests: Annotated[tuple[str, ...], Meta(max_length=MAX_LIST_LENGTH)] = ()
     exclude: Annotated[tuple[str, ...], Meta(max_length=MAX_LIST_LENGTH)] = ()
     history: Annotated[tuple[HistoryEntry, ...], Meta(max_length=MAX_LIST_LENGTH)] | None = None
     features: dict[str, msgspec.Raw] = {}

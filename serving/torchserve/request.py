@@ -1,10 +1,12 @@
 """Request bodies in, checked requests out: every error names the field and what is valid."""
 
+import json
 import re
 from collections.abc import Collection
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 from homefeed.features.config import Categorical, Feature, Numeric
 from serving.torchserve.protocol import (
@@ -19,11 +21,14 @@ from serving.torchserve.protocol import (
 
 MAX_BODY_BYTES = 1 << 20
 NUM_NAMES_IN_ERROR = 50
+MAX_ECHO = 100
+"""Characters of a name that errors repeat: a hostile one may fill the whole body."""
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 VALID = {
     "user_id": f"a string of 1 to {MAX_USER_ID_LENGTH} characters",
     "k": f"an integer from 1 to {MAX_K}",
-    "interests": "a list of names of interests",
+    "interests": f"a list of at most {MAX_LIST_LENGTH} names of interests",
     "exclude": f"a list of at most {MAX_LIST_LENGTH} pin ids",
     "history": f"a list of at most {MAX_LIST_LENGTH} objects with pin_id, action and, in all or "
     "none of them, timestamp in Unix seconds",
@@ -61,8 +66,11 @@ class RequestParser:
     """Checks requests against one release."""
 
     def __init__(self, features: Collection[Feature], interests: Collection[str]) -> None:
-        self._features = {each.column: _decoder(each) for each in features}
+        self._features = {each.column: _values(each) for each in features}
         self._interests = frozenset(interests)
+        # Sorted once, as they are thousands.
+        self._listed_features = _listed(sorted(self._features))
+        self._listed_interests = _listed(sorted(self._interests))
 
     def parse(self, body: bytes | bytearray | None) -> CheckedRequest:
         """Reads and checks one request.
@@ -80,47 +88,73 @@ class RequestParser:
             message = f"holds {len(body)} bytes; at most {MAX_BODY_BYTES} are taken"
             raise InvalidRequest(BODY, message, 413)
         if not body:
-            raise InvalidRequest(BODY, 'is empty; send a JSON object such as {"user_id": "1"}')
+            raise InvalidRequest(BODY, 'is empty; POST a JSON object such as {"user_id": "1"}')
         try:
             request = _request_decoder.decode(body)
         except _undecodable as error:
             raise _explain(error) from error
         self._check_interests(request.interests)
-        return CheckedRequest(
+        checked = CheckedRequest(
             request, self._decode_features(request.features), _sort(request.history)
         )
+        # Parsers differ in which of two equal names they take: the caller may mean the other one.
+        # It comes last, when nothing is left in the body that could take this slow parser long.
+        json.loads(body, object_pairs_hook=_refuse_doubled)
+        return checked
 
     def _check_interests(self, interests: Collection[str]) -> None:
         for name in interests:
             if name not in self._interests:
-                there = _listed(sorted(self._interests))
-                raise InvalidRequest("interests", f"no pin has {name!r}; there are {there}")
+                message = f"no pin has {_cut(name)!r}; there are {self._listed_interests}"
+                raise InvalidRequest("interests", message)
 
     def _decode_features(self, given: dict[str, msgspec.Raw]) -> dict[str, Any]:
         values = {}
         for name, raw in given.items():
-            field = f"features.{name}"
+            field = f"features.{_cut(name)}"
             if name not in self._features:
-                there = _listed(sorted(self._features))
-                raise InvalidRequest(field, f"is no feature; there are {there}")
+                raise InvalidRequest(field, f"is no feature; there are {self._listed_features}")
+            decoder, valid = self._features[name]
             try:
-                values[name] = self._features[name].decode(raw)
+                values[name] = decoder.decode(raw)
             except _undecodable as error:
-                raise InvalidRequest(field, _reason(error)) from error
+                raise InvalidRequest(field, f"{_reason(error)}; it must be {valid}") from error
         return values
 
 
-def _decoder(feature: Feature) -> msgspec.json.Decoder:
-    """Decodes what the encoder takes as a value of the feature; null is an unknown value."""
+class _Values(NamedTuple):
+    """What the encoder takes as a value of a feature, for programs and for people."""
+
+    decoder: msgspec.json.Decoder
+    valid: str
+
+
+def _values(feature: Feature) -> _Values:
     kind: Any
+    number = Annotated[float, msgspec.Meta(ge=-MAX_FLOAT32, le=MAX_FLOAT32)]
     if isinstance(feature, Numeric):
-        kind = float
+        kind, valid = number, "a float32 number"
     elif isinstance(feature, Categorical):
-        kind = str if feature.values == 1 else list[str]
+        single = feature.values == 1
+        kind, valid = (str, "a string") if single else (list[str], "a list of strings")
     else:
         length = msgspec.Meta(min_length=feature.dimension, max_length=feature.dimension)
-        kind = Annotated[list[float], length]
-    return msgspec.json.Decoder(kind | None)
+        kind, valid = Annotated[list[number], length], f"{feature.dimension} float32 numbers"
+    return _Values(msgspec.json.Decoder(kind | None), f"{valid}, or null where it is unknown")
+
+
+def _refuse_doubled(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Takes the members of a JSON object.
+
+    Raises:
+        InvalidRequest: two of them have the same name.
+    """
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        doubled = next(name for name in members if names.count(name) > 1)
+        raise InvalidRequest(doubled, "is there more than once; send it once")
+    return members
 
 
 def _sort(history: tuple[HistoryEntry, ...] | None) -> tuple[HistoryEntry, ...] | None:
@@ -151,8 +185,8 @@ def _explain(error: Exception) -> InvalidRequest:
         return InvalidRequest(BODY, f"{_reason(error)}; it must be a JSON object")
     top = re.split(r"[.[]", path, maxsplit=1)[0]
     if top not in VALID:
-        return InvalidRequest(path, f"is no field; there are {', '.join(VALID)}")
-    return InvalidRequest(path, f"{_reason(error)}; {top} must be {VALID[top]}")
+        return InvalidRequest(_cut(path), f"is no field; there are {', '.join(VALID)}")
+    return InvalidRequest(_cut(path), f"{_reason(error)}; {top} must be {VALID[top]}")
 
 
 def _reason(error: Exception) -> str:
@@ -161,7 +195,11 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "is not UTF-8"
     reason, _, _ = str(error).partition(" - at `$")
-    return reason
+    return _cut(reason)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_ECHO else f"{text[:MAX_ECHO]}..."
 
 
 def _listed(names: list[str]) -> str:

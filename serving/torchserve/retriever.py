@@ -85,6 +85,11 @@ class Retriever:
             self._count(answer)
         return answers
 
+    def close(self) -> None:
+        """Closes the release's files and the connection to the sidecar."""
+        self._snapshot.close()
+        self._sidecar.close()
+
     def _hydrate(self, body: bytes | bytearray | None) -> _User | InvalidRequest:
         try:
             request, features, given_history = self._parser.parse(body)

@@ -41,6 +41,12 @@ class ModelSettings(
                 f"minWorkers={self.min_workers} and maxWorkers={self.max_workers}: there must be "
                 "at least one worker, and no fewer at most than at least"
             )
+        if self.handler.sidecar_deadline_seconds >= self.response_timeout:
+            raise ValueError(
+                f"handler.sidecar_deadline_seconds={self.handler.sidecar_deadline_seconds} must be "
+                f"below responseTimeout={self.response_timeout}: TorchServe would kill the worker "
+                "that waits for the sidecar"
+            )
         if self.batch_size < 1:
             raise ValueError(f"batchSize={self.batch_size} must be at least 1")
 

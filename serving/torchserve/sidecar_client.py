@@ -78,7 +78,11 @@ class SidecarClient:
         if status != 200:
             reason = STATUS_REASONS.get(status, Reason.REFUSED)
             raise SidecarError(reason, f"status {status}: {answer.decode(errors='replace')}")
-        response = _decoder.decode(answer)
+        try:
+            response = _decoder.decode(answer)
+        except msgspec.MsgspecError as error:
+            message = f"the answer is no SearchResponse: {error}"
+            raise SidecarError(Reason.REFUSED, message) from error
         assert len(response.hits) == len(request.queries)
         return response
 

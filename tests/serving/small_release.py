@@ -1,5 +1,6 @@
 """A small real release whose tower is simple enough to say what must come out of it."""
 
+import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +24,7 @@ from homefeed.features.encoder import FEATURES_FILE, FeatureEncoder, Moments, Vo
 from homefeed.index.build import build_index
 from homefeed.index.config import IndexConfig
 from homefeed.release.build import build_release
+from homefeed.release.bundle import MODEL_STORE_FOLDER, read_release_manifest
 from homefeed.release.write_users import write_user_snapshot
 from serving.torchserve.archive import write_model_store
 from serving.torchserve.settings import HandlerSettings, ModelSettings
@@ -33,8 +35,12 @@ DIMENSION = 8
 HISTORY_LENGTH = 4
 INTERESTS = ("art", "cats", "größe")
 AGES = ("18", "25")
-# A test machine may be busy; the default deadline belongs to production.
-SETTINGS = ModelSettings(handler=HandlerSettings(sidecar_deadline_seconds=10.0))
+READER = ("p3", "p2", "p1")
+"""History of the user `reader`, aged 18, most recent first; `lurker`, aged 25, has none."""
+# A test machine may be busy; the default deadlines belong to production.
+SETTINGS = ModelSettings(
+    response_timeout=60, handler=HandlerSettings(sidecar_deadline_seconds=30.0)
+)
 
 
 class SmallRelease(NamedTuple):
@@ -54,9 +60,7 @@ class SmallRelease(NamedTuple):
         exclude: Collection[str] = (),
     ) -> list[str]:
         """The k best pins by brute force, for the user that the tower makes of these."""
-        user = self.vectors[[pin_number(pin) for pin in history[:HISTORY_LENGTH]]].sum(axis=0)
-        age_row = 0 if age is None else 1 + AGES.index(age)
-        user = user + age_table()[age_row] + activity
+        user = self.user_vector(history, age, activity)
         order = np.argsort(-(self.vectors @ user), kind="stable")
         found = [
             f"p{row}"
@@ -65,6 +69,17 @@ class SmallRelease(NamedTuple):
             and f"p{row}" not in exclude
         ]
         return found[:k]
+
+    def user_vector(
+        self, history: Sequence[str], age: str | None = None, activity: float = 0.0
+    ) -> np.ndarray:
+        """What `SumTower` makes of a user's engagements, most recent first, and features."""
+        pins = self.vectors[[pin_number(pin) for pin in history[:HISTORY_LENGTH]]].sum(axis=0)
+        summed = pins + age_table()[0 if age is None else 1 + AGES.index(age)] + activity
+        return summed / np.linalg.norm(summed)
+
+    def interests_of(self, pin_id: str) -> set[str]:
+        return set(self.interests[pin_number(pin_id)])
 
     def popular(self, k: int, interest: str | None = None, exclude: Collection[str] = ()) -> list:
         """The k most popular pins: p0 is the first of the corpus."""
@@ -128,18 +143,18 @@ def make_encoder() -> FeatureEncoder:
     )
 
 
-def write_towers(folder: Path, vectors: np.ndarray) -> Path:
+def write_towers(folder: Path, vectors: np.ndarray, space: str) -> Path:
     folder.mkdir()
     torch.jit.script(SumTower(vectors)).save(str(folder / "user_tower.pt"))
     (folder / "pin_tower.pt").write_bytes(b"not run here")
     make_encoder().save(folder / FEATURES_FILE)
-    details = space_details(DIMENSION)
+    details = space_details(DIMENSION, space)
     write_manifest(folder, Manifest(kind="exported_towers", details=details))
     return folder
 
 
 def write_users(folder: Path) -> Path:
-    """A dataset: `reader` clicked p1, p2, p3 in that order, `lurker` did nothing."""
+    """A dataset of `reader`, who clicked READER, and `lurker`, who did nothing."""
     folder.mkdir()
     users = {
         "user_id": ["reader", "lurker"],
@@ -153,7 +168,7 @@ def write_users(folder: Path) -> Path:
     pq.write_table(pa.table(users), folder / "users.parquet")
     engagements = {
         "user_id": ["reader"] * 3,
-        "pin_id": ["p1", "p2", "p3"],
+        "pin_id": READER[::-1],
         "action": ["click"] * 3,
         "timestamp": [1, 2, 3],
         "event_id": [0, 1, 2],
@@ -166,18 +181,18 @@ def write_users(folder: Path) -> Path:
     return folder
 
 
-def build_small_release(folder: Path) -> SmallRelease:
+def build_small_release(folder: Path, space: str = SPACE) -> SmallRelease:
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((NUM_PINS, DIMENSION)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     interests = [[INTERESTS[row % 3]] + ["cats"] * (row % 7 == 0) for row in range(NUM_PINS)]
     corpus = write_corpus(folder / "corpus", interests)
-    embeddings = write_embeddings(folder / "embeddings", vectors, space=SPACE)
+    embeddings = write_embeddings(folder / "embeddings", vectors, space=space)
     build_index(corpus, [embeddings], IndexConfig(), folder / "index")
     write_user_snapshot(write_users(folder / "dataset"), folder / "users")
     write_model_store(folder / "model-store", SETTINGS)
     build_release(
-        exported=write_towers(folder / "exported", vectors),
+        exported=write_towers(folder / "exported", vectors, space),
         corpus=corpus,
         index=folder / "index",
         users=folder / "users",
@@ -185,3 +200,17 @@ def build_small_release(folder: Path) -> SmallRelease:
         output=folder / "release",
     )
     return SmallRelease(folder / "release", vectors, interests)
+
+
+def sign_release(release: Path) -> None:
+    """Writes the manifest of what the folder holds now."""
+    write_manifest(release, read_release_manifest(release))
+
+
+def with_settings(release: Path, copy: Path, settings: ModelSettings) -> Path:
+    """A copy of a release that TorchServe runs by other settings."""
+    shutil.copytree(release, copy)
+    shutil.rmtree(copy / MODEL_STORE_FOLDER)
+    write_model_store(copy / MODEL_STORE_FOLDER, settings)
+    sign_release(copy)
+    return copy

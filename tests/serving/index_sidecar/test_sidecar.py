@@ -9,15 +9,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import httpx
 import msgspec
 import numpy as np
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from homefeed.index.build import build_index
 from homefeed.index.config import IndexConfig
@@ -32,27 +29,10 @@ from tests.index.artifacts import (
     write_embeddings,
     write_exported,
 )
+from tests.serving.sidecar_process import Sidecar, running
 
 DIMENSION = 16
 NUM_PINS = 5000
-
-
-class Sidecar(NamedTuple):
-    """A running process and how to reach it."""
-
-    process: subprocess.Popen[str]
-    facts: dict[str, Any]
-    search: httpx.Client
-    operations: httpx.Client
-
-    def metric(self, name: str, **labels: str) -> float:
-        text = self.operations.get("/metrics").text
-        return sum(
-            sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
-        )
 
 
 @pytest.fixture(scope="module")
@@ -77,27 +57,6 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
         output=folder / "release",
     )
     return folder / "release"
-
-
-@contextmanager
-def running(release: Path, socket_path: Path, *options: str) -> Iterator[Sidecar]:
-    command = [sys.executable, "-m", "serving.index_sidecar", "--release", str(release)]
-    command += ["--socket", str(socket_path), "--metrics-port", "0", *options]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        try:
-            facts = json.loads(process.stderr.readline())
-            assert facts["event"] == "serving", facts
-            port = facts["metrics_port"]
-            with (
-                httpx.Client(
-                    transport=httpx.HTTPTransport(uds=str(socket_path)), base_url="http://sidecar"
-                ) as search,
-                httpx.Client(base_url=f"http://127.0.0.1:{port}") as operations,
-            ):
-                yield Sidecar(process, facts, search, operations)
-        finally:
-            process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +116,7 @@ def test_answers_are_the_engines(sidecar: Sidecar, release: Path) -> None:
             "other_embedding_space",
             "embedding space 'space-b'; index 20",
         ),
-        (b"x" * (9 << 20), 413, "body_too_large", "larger than 8388608 bytes"),
+        (b"x" * (33 << 20), 413, "body_too_large", "larger than 33554432 bytes"),
     ],
 )
 def test_bad_requests_get_a_typed_error(

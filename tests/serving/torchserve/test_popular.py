@@ -16,6 +16,7 @@ def test_interests_take_turns_and_no_pin_comes_twice() -> None:
     assert best_popular(POPULAR, 9, ("x",), ()) == ["b", "d"]
     assert best_popular(POPULAR, 9, ("x", "y"), ()) == ["b", "c", "d", "a"]
     assert best_popular(POPULAR, 2, ("x", "x"), ()) == ["b", "d"]
+    assert best_popular(POPULAR, 9, ("x", "y") * 5_000, {"c"}) == ["b", "d", "a"]
 
 
 def test_an_interest_without_a_list_has_no_pins() -> None:

@@ -43,6 +43,7 @@ def error_of(body: bytes | None) -> InvalidRequest:
         ({"interests": "art"}, "interests", "Expected `array`, got `str`"),
         ({"interests": ["art", 1]}, "interests[1]", "Expected `str`, got `int`"),
         ({"interests": ["art", "chess"]}, "interests", "no pin has 'chess'; there are art, größe"),
+        ({"interests": ["art"] * 10_001}, "interests", "a list of at most 10000 names"),
         ({"exclude": [1]}, "exclude[0]", "Expected `str`, got `int`"),
         ({"exclude": ["p"] * 10_001}, "exclude", "a list of at most 10000 pin ids"),
         ({"include_seen": "yes"}, "include_seen", "true or false"),
@@ -63,9 +64,24 @@ def error_of(body: bytes | None) -> InvalidRequest:
             "history[1].timestamp",
             "all or none",
         ),
+        (
+            {"history": [{"pin_id": "p", "action": "a", "timestamp": 1 << 63}]},
+            "history[0].timestamp",
+            "Expected `int` <= 9223372036854775807",
+        ),
         ({"features": ["18"]}, "features", "an object of user features"),
         ({"features": {"height": 1}}, "features.height", "there are activity, age, taste, topics"),
         ({"features": {"age": 18}}, "features.age", "Expected `str | null`, got `int`"),
+        (
+            {"features": {"age": 18}},
+            "features.age",
+            "must be a string, or null where it is unknown",
+        ),
+        ({"features": {"topics": "art"}}, "features.topics", "must be a list of strings, or null"),
+        ({"features": {"activity": [1]}}, "features.activity", "must be a float32 number, or null"),
+        ({"features": {"activity": -1e39}}, "features.activity", "Expected `float` >= -3.40"),
+        ({"features": {"taste": 1}}, "features.taste", "must be 2 float32 numbers, or null"),
+        ({"features": {"taste": [0, 1e39]}}, "features.taste", "Expected `float` <= 3.40"),
         ({"features": {"topics": "art"}}, "features.topics", "Expected `array | null`"),
         ({"features": {"topics": [["art"]]}}, "features.topics", "Expected `str`, got `array`"),
         ({"features": {"activity": "1"}}, "features.activity", "Expected `float | null`"),
@@ -87,7 +103,7 @@ def test_errors_name_the_field_and_what_is_valid(
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "is empty; send a JSON object"),
+        (b"", "is empty; POST a JSON object"),
         (b"{", "must be a JSON object"),
         (b'{"user_id": "u",}', "JSON is malformed"),
         (b"[]", "Expected `object`, got `array`"),
@@ -114,6 +130,37 @@ def test_a_form_is_refused_by_its_type() -> None:
     error = error_of(None)
     assert (error.status, error.body.error.field) == (415, "body")
     assert "Content-Type: application/json" in error.body.error.message
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"user_id": "u", "k": 3, "k": 3}', "k"),
+        (b'{"user_id": "u", "k": 3, "\\u006b": 4}', "k"),
+        (b'{"user_id": "u", "features": {"age": "18", "taste": null, "age": null}}', "age"),
+        (b'{"user_id": "u", "history": [{"pin_id": "p", "action": "a", "action": "a"}]}', "action"),
+    ],
+)
+def test_a_name_that_comes_twice_is_refused(body: bytes, field: str) -> None:
+    error = error_of(body)
+    assert (error.status, error.body.error.field) == (400, field)
+    assert "more than once" in error.body.error.message
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"x" * 1000: 1},
+        {"interests": ["x" * 1000]},
+        {"features": {"x" * 1000: 1}},
+        {"history": [{"pin_id": "p", "action": "a", "x" * 1000: 1}]},
+    ],
+)
+def test_a_long_name_is_cut_in_the_error(request_: dict[str, Any]) -> None:
+    error = error_of(json.dumps({"user_id": "u", **request_}).encode()).body.error
+    told = error.field + error.message
+    assert "xxx..." in told
+    assert len(told) < 500
 
 
 def test_many_interests_are_not_all_listed() -> None:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import NoReturn
@@ -16,31 +17,14 @@ import httpx
 import msgspec
 
 from homefeed.release.bundle import MODEL_STORE_FOLDER, read_release_manifest
+from serving.local.state import ServingState, claimed, published
 from serving.processes import Child
 from serving.torchserve.archive import MODEL
 from serving.torchserve.config import ServerSettings, torchserve_command, write_server_config
 
-STATE_FILE = "serving.json"
 HOST = "127.0.0.1"
 START_SECONDS = 120.0
 POLL_SECONDS = 0.1
-
-
-class ServingState(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a release is served: `serving.json` in the work folder, while it is."""
-
-    release: str
-    """Folder of the release."""
-    version: str
-    url: str
-    """The REST API's."""
-    management_url: str
-    metrics_urls: dict[str, str]
-    """Prometheus metrics of `torchserve`, of its `handler` and of the `sidecar`."""
-    readiness_url: str
-    """The sidecar's."""
-    socket: str
-    pids: dict[str, int]
 
 
 class _Worker(msgspec.Struct):
@@ -82,16 +66,14 @@ class LocalServing:
             ValueError: the folder is no release, or one is served from this work folder already.
             RuntimeError: a server ended or was not ready in time; shows the end of its log.
         """
-        if running := read_state(self._work):
-            raise ValueError(
-                f"release {running.version} is served from {self._work} already, at {running.url} "
-                f"by the processes {running.pids}: stop it, or give another work folder"
-            )
         version = read_release_manifest(self._release).version
         logs = self._work / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
+            stack.enter_context(claimed(self._work))
             stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _exit))
+            # Without the environment's proxy, which would be asked for its own 127.0.0.1.
+            self._http = stack.enter_context(httpx.Client(trust_env=False))
             # The path of a socket has at most 108 bytes, and a work folder may lie deep.
             temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="homefeed-")))
             state, commands = self._plan(version, temporary)
@@ -103,9 +85,7 @@ class LocalServing:
             pids = {child.name: child.pid for child in self._children}
             self.state = msgspec.structs.replace(state, pids=pids)
             self._wait_until_ready()
-            path = self._work / STATE_FILE
-            path.write_bytes(msgspec.json.format(msgspec.json.encode(self.state)))
-            stack.callback(path.unlink)
+            stack.enter_context(published(self.state, self._work))
             self._stack = stack.pop_all()
         return self
 
@@ -199,27 +179,18 @@ class LocalServing:
     def _workers(self) -> list[_Worker]:
         """TorchServe's workers; its /ping is healthy without any."""
         try:
-            answer = httpx.get(f"{self.state.management_url}/models/{MODEL}")
+            answer = self._http.get(f"{self.state.management_url}/models/{MODEL}")
         except httpx.TransportError:
             return []
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            self._fail("TorchServe did not take the model of the release's model store")
         return msgspec.json.decode(answer.content, type=list[_Model])[0].workers
 
     def _has_sidecar(self) -> bool:
         try:
-            return httpx.get(self.state.readiness_url).status_code == 200
+            return self._http.get(self.state.readiness_url).status_code == HTTPStatus.OK
         except httpx.TransportError:
             return False
-
-
-def read_state(work: Path) -> ServingState | None:
-    """What is served from a work folder now; what a killed process left there is nothing."""
-    try:
-        state = msgspec.json.decode((work / STATE_FILE).read_bytes(), type=ServingState)
-        for pid in state.pids.values():
-            os.kill(pid, 0)
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return state
 
 
 def sidecar_command(release: Path, socket_path: Path, port: int) -> list[str]:

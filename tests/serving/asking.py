@@ -1,0 +1,31 @@
+"""Requests to a running TorchServe: for recommendations, and for how it fares."""
+
+from typing import Any
+
+import httpx
+
+from serving.client.client import PATH
+from serving.local import LocalServing
+from serving.torchserve.archive import MODEL
+
+
+def ask(api: httpx.Client, **request: Any) -> dict[str, Any]:
+    """The answer to a good request."""
+    answer = api.post(PATH, json=request)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    return answer.json()
+
+
+def pin_ids(answer: dict[str, Any]) -> list[str]:
+    return [pin["pin_id"] for pin in answer["pins"]]
+
+
+def describe(serving: LocalServing) -> dict[str, Any]:
+    """What TorchServe says of the model, its workers and its queue."""
+    return httpx.get(f"{serving.state.management_url}/models/{MODEL}").json()[0]
+
+
+def num_waiting(serving: LocalServing) -> int:
+    """Requests that no worker has taken."""
+    return describe(serving)["jobQueueStatus"]["pendingRequests"]

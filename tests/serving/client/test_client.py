@@ -1,0 +1,209 @@
+"""The client against a real HTTP server that answers as it is told."""
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+import httpx
+import msgspec
+import pytest
+
+from serving.client import HomefeedClient, HomefeedError, InvalidRequestError, UnavailableError
+from serving.client.client import PATH
+from serving.torchserve.protocol import HistoryEntry, Pin, Recommendations, Request
+
+ANSWER = Recommendations(
+    pins=(Pin("p1", 0.5, "embedding_0"), Pin("p2", None, "popular")),
+    model_version="m",
+    index_version=None,
+    degraded=True,
+    cold_start=False,
+)
+INVALID = b'{"error": {"field": "k", "message": "k must be an integer from 1 to 1000"}}'
+POLL_SECONDS = 0.01
+HANG_UP = 0
+"""Stands for a connection that is closed without an answer."""
+
+
+class Service(NamedTuple):
+    """A running server: its URL, and the bodies it was sent."""
+
+    url: str
+    requests: list[dict[str, Any]]
+
+
+@contextmanager
+def service(*answers: tuple[int, bytes], wait: threading.Event | None = None) -> Iterator[Service]:
+    """A server that gives these answers in turn, and the last one ever after."""
+    requests: list[dict[str, Any]] = []
+    turns = iter(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            assert self.path == PATH
+            assert self.headers["Content-Type"] == "application/json"
+            requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            if wait:
+                wait.wait()
+            status, body = next(turns, answers[-1])
+            if status == HANG_UP:
+                self.close_connection = True
+                return
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,)).start()
+        try:
+            yield Service(f"http://127.0.0.1:{server.server_port}", requests)
+        finally:
+            if wait:
+                wait.set()
+            server.shutdown()
+
+
+OK = (200, msgspec.json.encode(ANSWER))
+
+
+def test_an_answer_is_typed() -> None:
+    with service(OK) as running, HomefeedClient(running.url) as client:
+        assert client.recommend("u") == ANSWER
+
+
+def test_what_is_asked_for_arrives_and_is_a_valid_request() -> None:
+    with service(OK) as running, HomefeedClient(running.url) as client:
+        client.recommend(
+            "ü",
+            k=3,
+            interests=["größe"],
+            exclude=("p1",),
+            history=[HistoryEntry("p2", "save"), HistoryEntry("p3", "click", 9)],
+            features={"age": None, "taste": [0.5]},
+            include_seen=True,
+        )
+        client.recommend("u")
+        client.recommend("u", history=[])
+    whole, least, without_history = running.requests
+    assert whole == {
+        "user_id": "ü",
+        "k": 3,
+        "interests": ["größe"],
+        "exclude": ["p1"],
+        "history": [
+            {"pin_id": "p2", "action": "save"},
+            {"pin_id": "p3", "action": "click", "timestamp": 9},
+        ],
+        "features": {"age": None, "taste": [0.5]},
+        "include_seen": True,
+    }
+    as_read = [
+        msgspec.json.decode(json.dumps(request), type=Request) for request in running.requests
+    ]
+    assert as_read[1] == Request(user_id="u")
+    assert (least["history"], without_history["history"]) == (None, [])
+
+
+@pytest.mark.parametrize("refusal", [(503, b"busy"), (429, b"busy"), (HANG_UP, b"")])
+def test_refusals_are_retried(refusal: tuple[int, bytes]) -> None:
+    with service(refusal, refusal, OK) as running, HomefeedClient(running.url) as client:
+        assert client.recommend("u", k=7) == ANSWER
+    assert len(running.requests) == 3
+    assert running.requests[0] == running.requests[2]
+
+
+def test_retries_come_to_an_end() -> None:
+    with service((503, b"busy")) as running, HomefeedClient(running.url, num_retries=2) as client:
+        with pytest.raises(UnavailableError, match="status 503: busy") as caught:
+            client.recommend("u")
+    assert caught.value.status == 503
+    assert len(running.requests) == 3
+
+
+def test_connections_that_break_are_not_retried_for_ever() -> None:
+    with service((HANG_UP, b"")) as running, HomefeedClient(running.url, num_retries=1) as client:
+        with pytest.raises(UnavailableError, match="no connection") as caught:
+            client.recommend("u")
+    assert caught.value.status == 0
+    assert len(running.requests) == 2
+
+
+def test_where_nobody_listens_it_is_unavailable() -> None:
+    with service(OK) as stopped:
+        pass
+    with HomefeedClient(stopped.url, num_retries=1) as client, pytest.raises(UnavailableError):
+        client.recommend("u")
+
+
+def test_a_late_answer_is_not_asked_for_again() -> None:
+    wait = threading.Event()
+    with (
+        service(OK, wait=wait) as running,
+        HomefeedClient(running.url, timeout_seconds=0.2) as client,
+    ):
+        with pytest.raises(UnavailableError, match="no answer in time"):
+            client.recommend("u")
+        assert len(running.requests) == 1
+
+
+def test_a_wrong_request_names_its_field_and_is_not_retried() -> None:
+    with service((400, INVALID)) as running, HomefeedClient(running.url) as client:
+        with pytest.raises(InvalidRequestError, match="k: k must be an integer") as caught:
+            client.recommend("u", k=0)
+    assert (caught.value.field, caught.value.status) == ("k", 400)
+    assert len(running.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, b'{"code": 404, "type": "ModelNotFoundException"}'),
+        (403, b"<html>no entry</html>"),
+        (413, b""),
+        (500, b'{"code": 500, "message": "Worker died."}'),
+        (502, b"\xff"),
+        (200, b"<html>welcome to the proxy</html>"),
+        (200, b"{}"),
+        (301, b""),
+    ],
+)
+def test_anything_else_is_an_error_with_its_status(status: int, body: bytes) -> None:
+    with service((status, body)) as running, HomefeedClient(running.url) as client:
+        with pytest.raises(HomefeedError) as caught:
+            client.recommend("u")
+    assert type(caught.value) is HomefeedError
+    assert caught.value.status == status
+    assert len(running.requests) == 1
+
+
+def test_threads_share_a_client() -> None:
+    with service(OK) as running, HomefeedClient(running.url, timeout_seconds=60) as client:
+        with ThreadPoolExecutor(8) as threads:
+            answers = list(threads.map(client.recommend, [f"u{place}" for place in range(40)]))
+    assert answers == [ANSWER] * 40
+    assert {request["user_id"] for request in running.requests} == {
+        f"u{place}" for place in range(40)
+    }
+
+
+def test_a_proxy_is_not_asked_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    with service((502, b"a proxy")) as proxy, service(OK) as running:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        with HomefeedClient(running.url) as client:
+            assert client.recommend("u") == ANSWER
+        port = httpx.URL(running.url).port
+        with HomefeedClient(f"http://localhost:{port}") as client:
+            assert client.recommend("u") == ANSWER
+    assert not proxy.requests

@@ -1,0 +1,101 @@
+"""Requests at once: while the worker is stopped they gather, and go on as batches."""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from serving.client import HomefeedClient, UnavailableError
+from serving.client.client import PATH
+from serving.local import LocalServing
+from serving.torchserve.config import ServerSettings
+from tests.serving.asking import describe, num_waiting
+from tests.serving.observing import metric, wait_until
+from tests.serving.small_release import INTERESTS, SETTINGS, SmallRelease
+
+
+@contextmanager
+def stopped_worker(serving: LocalServing) -> Iterator[None]:
+    (worker,) = describe(serving)["workers"]
+    os.kill(worker["pid"], signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(worker["pid"], signal.SIGCONT)
+
+
+@contextmanager
+def gathered(
+    serving: LocalServing, requests: Sequence[dict[str, Any]], num_queued: int
+) -> Iterator[list[Future[httpx.Response]]]:
+    """Sends requests at once to a stopped worker; the context is entered when some are queued."""
+    limits = httpx.Limits(max_connections=None)
+    with (
+        httpx.Client(base_url=serving.state.url, timeout=60, limits=limits) as client,
+        ThreadPoolExecutor(len(requests)) as threads,
+        stopped_worker(serving),
+    ):
+        answers = [threads.submit(client.post, PATH, json=request) for request in requests]
+        wait_until(
+            lambda: num_waiting(serving) >= num_queued,
+            f"{num_queued} requests in the queue",
+        )
+        yield answers
+
+
+def test_a_batch_gives_each_request_its_own_answer(
+    serving: LocalServing, small_release: SmallRelease
+) -> None:
+    def batches() -> list[float]:
+        url = serving.state.metrics_urls["handler"]
+        name = "homefeed_retrieval_batch_size"
+        return [metric(url, f"{name}_count"), metric(url, f"{name}_sum")]
+
+    requests: list[dict[str, Any]] = []
+    for row in range(33):
+        history = [{"pin_id": f"p{row}", "action": "click"}]
+        k = 0 if row % 4 == 3 else row + 1
+        interests = [INTERESTS[row % 3]] if row % 2 else []
+        requests.append({"user_id": f"u{row}", "k": k, "history": history, "interests": interests})
+    before = batches()
+    # The worker has up to a batch of them already.
+    with gathered(serving, requests, len(requests) - SETTINGS.batch_size) as pending:
+        pass
+    for row, (request, future) in enumerate(zip(requests, pending, strict=True)):
+        answer = future.result()
+        if request["k"] == 0:
+            assert (answer.status_code, answer.json()["error"]["field"]) == (400, "k")
+            continue
+        assert answer.status_code == 200
+        expected = small_release.best(
+            [f"p{row}"], request["k"], interests=request["interests"], exclude=[f"p{row}"]
+        )
+        assert [pin["pin_id"] for pin in answer.json()["pins"]] == expected
+    num_batches, num_requests = (
+        after - earlier for after, earlier in zip(batches(), before, strict=True)
+    )
+    assert num_requests == len(requests)
+    assert num_batches < num_requests
+
+
+def test_more_than_can_wait_are_refused_at_once(serving: LocalServing) -> None:
+    max_waiting = ServerSettings().max_queued
+    requests = [{"user_id": "reader", "k": 1}] * (max_waiting + SETTINGS.batch_size + 5)
+    with gathered(serving, requests, max_waiting) as pending:
+        wait_until(lambda: sum(future.done() for future in pending) >= 5, "five refusals")
+        refused = [future.result() for future in pending if future.done()]
+        with (
+            HomefeedClient(serving.state.url, timeout_seconds=60, num_retries=1) as client,
+            pytest.raises(UnavailableError) as caught,
+        ):
+            client.recommend("reader")
+    assert {answer.status_code for answer in refused} == {503}
+    assert caught.value.status == 503
+    answered = [future.result().status_code for future in pending]
+    assert set(answered) == {200, 503}
+    assert answered.count(200) >= max_waiting
