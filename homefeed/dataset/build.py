@@ -71,7 +71,7 @@ def build_dataset(
         engagements = engine.read_parquet(output / ENGAGEMENTS_FILE)
         windows, counts = _windows(engagements, config)
         train = engagements.filter(_.split == TRAIN)
-        actions = fit_vocabulary(train.action)
+        actions = fit_vocabulary([train.action])
         write_examples(engine, engagements, actions, features, config.split == "time", output)
         examples = engine.read_parquet(output / EXAMPLES_FOLDER / TRAIN / "*.parquet")
         fit_encoder(train, examples, pins, users, features).save(output / FEATURES_FILE)

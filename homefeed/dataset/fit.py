@@ -1,5 +1,8 @@
 """Fits the feature encoder: vocabularies and moments of the training part, and of nothing else."""
 
+from collections.abc import Sequence
+
+import ibis
 import ibis.expr.types as ir
 from ibis import _
 
@@ -36,17 +39,25 @@ def fit_encoder(
     """
     pins = pins.semi_join(engagements, PIN_INDEX)
     users = users.semi_join(engagements, USER_INDEX)
-    vocabularies = {Column.PIN_ID.value: fit_vocabulary(engagements[Column.PIN_ID])}
+    columns: dict[str, tuple[int, list[ir.Column]]] = {
+        Column.PIN_ID.value: (1, [engagements[Column.PIN_ID]])
+    }
     for table, features in ((pins, config.pin), (users, config.user)):
         for feature in features:
-            if isinstance(feature, Categorical):
-                is_id = feature.column in (Column.PIN_ID, Column.USER_ID)
-                values = (engagements if is_id else table)[feature.column]
-                vocabularies[feature.column] = fit_vocabulary(values, feature.min_count)
+            if not isinstance(feature, Categorical):
+                continue
+            if feature.column in (Column.PIN_ID, Column.USER_ID):
+                columns[feature.column] = (feature.min_count, [engagements[feature.column]])
+            else:
+                _, values = columns.setdefault(feature.column, (feature.min_count, []))
+                values.append(table[feature.column])
+    vocabularies = {
+        name: fit_vocabulary(values, min_count) for name, (min_count, values) in columns.items()
+    }
     statistics = [Numeric(column, "log1p") for column in config.statistics.columns]
     return FeatureEncoder(
         config=config,
-        actions=fit_vocabulary(engagements[Column.ACTION]),
+        actions=fit_vocabulary([engagements[Column.ACTION]]),
         vocabularies=vocabularies,
         pin_moments=_fit_moments(pins, [f for f in config.pin if isinstance(f, Numeric)])
         | _fit_moments(examples, statistics),
@@ -54,11 +65,11 @@ def fit_encoder(
     )
 
 
-def fit_vocabulary(values: ir.Column, min_count: int = 1) -> Vocabulary:
-    """The values of a column of strings, or of lists of them, by falling count, then by value."""
-    if values.type().is_array():
-        values = values.unnest()
-    counts = values.name("value").as_table().filter(_.value.notnull()).group_by("value")
+def fit_vocabulary(columns: Sequence[ir.Column], min_count: int = 1) -> Vocabulary:
+    """The values of columns of strings, or of lists of them, by falling count, then by value."""
+    flat = [each.unnest() if each.type().is_array() else each for each in columns]
+    values = ibis.union(*(each.name("value").as_table() for each in flat))
+    counts = values.filter(_.value.notnull()).group_by("value")
     kept = counts.agg(rows=_.count()).filter(_.rows >= min_count)
     ordered = kept.order_by(_.rows.desc(), "value").select("value")
     return Vocabulary(tuple(ordered.to_pyarrow()["value"].to_pylist()))

@@ -93,3 +93,12 @@ class FeaturesConfig(Config, frozen=True):
             names = [feature.column for feature in getattr(self, side)]
             if doubled := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"features.{side} names {doubled} more than once")
+        users = {each.column: each for each in self.user if isinstance(each, Categorical)}
+        for pin in self.pin:
+            user = users.get(pin.column)
+            if user and isinstance(pin, Categorical) and user.min_count != pin.min_count:
+                raise ValueError(
+                    f"{pin.column!r} has min_count={user.min_count} in features.user and "
+                    f"min_count={pin.min_count} in features.pin: both sides share one vocabulary, "
+                    "so give both the same"
+                )

@@ -2,7 +2,7 @@
 
 Row 0 of every vocabulary is padding (nothing there), row 1 is out-of-vocabulary (something unknown
 there), known values start at row 2. Numbers are standardised with the training window's moments;
-a missing number becomes the mean. Plain numpy, so that serving carries no training dependency.
+a missing or infinite number becomes the mean. Plain numpy: serving carries no training dependency.
 """
 
 from collections.abc import Mapping, Sequence
@@ -212,12 +212,11 @@ class FeatureEncoder(msgspec.Struct, frozen=True, dict=True):
                 out[row, 0] = OUT_OF_VOCABULARY_ROW if feature.values == 1 else PADDING_ROW
             elif isinstance(value, list | tuple | np.ndarray):
                 kept = value[: feature.values]
+                if not all(isinstance(each, str) for each in kept):
+                    raise _no_categorical(feature, value)
                 out[row, : len(kept)] = [rows.get(v, OUT_OF_VOCABULARY_ROW) for v in kept]
             else:
-                raise ValueError(
-                    f"feature {feature.column!r} is categorical: {value!r} is neither a string "
-                    "nor a list of strings"
-                )
+                raise _no_categorical(feature, value)
         return out
 
     def save(self, path: Path) -> None:
@@ -237,6 +236,13 @@ class FeatureEncoder(msgspec.Struct, frozen=True, dict=True):
             raise ValueError(f"{path} is no feature encoder: {error}") from error
 
 
+def _no_categorical(feature: Categorical, value: Any) -> ValueError:
+    return ValueError(
+        f"feature {feature.column!r} is categorical: {value!r} is neither a string nor a list of "
+        "strings"
+    )
+
+
 def transformed(numeric: Numeric, values: np.ndarray) -> np.ndarray:
     """A numeric column after its transform, before standardising; missing values are NaN."""
     return np.log1p(np.maximum(values, 0)) if numeric.transform == "log1p" else values
@@ -253,7 +259,7 @@ def _standardise(
             raise ValueError(f"feature {feature.column!r} is numeric: {error}") from error
         fitted = moments[feature.column]
         scaled = (transformed(feature, raw) - fitted.mean) / fitted.deviation
-        parts.append(np.nan_to_num(scaled, nan=0.0))
+        parts.append(np.where(np.isfinite(scaled), scaled, 0.0))
     return np.stack(parts, axis=1).astype(np.float32)
 
 
@@ -262,12 +268,16 @@ def _embeddings(feature: Embedding, values: Sequence[Any]) -> np.ndarray:
     for row, value in enumerate(values):
         if value is None:
             continue
-        if len(value) != feature.dimension:
+        try:
+            vector = np.asarray(value, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"feature {feature.column!r} is an embedding: {error}") from error
+        if vector.shape != (feature.dimension,):
             raise ValueError(
                 f"feature {feature.column!r} has {feature.dimension} dimensions, "
-                f"a row holds {len(value)}"
+                f"a row holds the shape {vector.shape}"
             )
-        out[row] = value
+        out[row] = vector
     return out
 
 

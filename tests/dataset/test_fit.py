@@ -81,3 +81,20 @@ def test_the_history_has_a_vocabulary_without_a_pin_feature() -> None:
     encoder = fit_encoder(engagements, examples, pins, users, config)
     assert encoder.vocabularies.keys() == {"pin_id"}
     assert encoder.vocabularies["pin_id"].values == ("ç", "b", "a", "c")
+
+
+def test_a_column_of_both_sides_has_one_vocabulary_of_both() -> None:
+    config = FeaturesConfig(
+        user=(Categorical(column="country"),),
+        pin=(Categorical(column="country", values=2),),
+        statistics=StatisticsConfig(half_life_days=()),
+    )
+    pins = ibis.memtable(PINS | {"country": [["a"], ["b", "b"], ["b"], ["c"], ["d"]]})
+    users = ibis.memtable(USERS | {"country": ["c", "c", "e", "f"]})
+    encoder = fit_encoder(ibis.memtable(ENGAGEMENTS), ibis.memtable(EXAMPLES), pins, users, config)
+    assert encoder.vocabularies["country"].values == ("b", "c", "a", "e")
+    with pytest.raises(ValueError, match="'country' has min_count=1 in features.user and min_coun"):
+        FeaturesConfig(
+            user=(Categorical(column="country"),),
+            pin=(Categorical(column="country", min_count=2),),
+        )

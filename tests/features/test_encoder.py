@@ -114,6 +114,12 @@ def test_numbers_are_standardised_and_a_missing_one_is_the_mean() -> None:
     np.testing.assert_allclose(tensors["numeric"], expected, atol=1e-6)
 
 
+def test_an_infinite_number_is_the_mean_too() -> None:
+    numeric = encode_pins(width=[float("inf"), float("-inf"), None])["numeric"]
+    assert np.isfinite(numeric).all()
+    assert (numeric[0] == numeric[2]).all()
+
+
 def test_statistics_alone_are_the_last_numbers_of_the_pins() -> None:
     statistics = {"engagements_7d": [3.0, 0.5], "engagements_all": [70.0, None]}
     tensors = encode_pins(width=[1.0, 2.0], **statistics)
@@ -176,9 +182,12 @@ def test_towers_are_told_the_shape_of_every_tensor() -> None:
         ({"width": ["wide"]}, "feature 'width' is numeric: could not convert string"),
         ({"width": [[1.0, 2.0], 1.0]}, "feature 'width' is numeric"),
         ({"width": [{}]}, "feature 'width' is numeric"),
-        ({"image": [[1.0]]}, "feature 'image' has 2 dimensions, a row holds 1"),
-        ({"image": [[1.0, 2.0, 3.0]]}, "feature 'image' has 2 dimensions, a row holds 3"),
-        ({"image": [[]]}, "feature 'image' has 2 dimensions, a row holds 0"),
+        ({"image": [[1.0]]}, r"feature \'image\' has 2 dim.*the shape \(1,\)"),
+        ({"image": [[1.0, 2.0, 3.0]]}, r"feature \'image\' has 2 dim.*the shape \(3,\)"),
+        ({"image": [[[1.0, 2.0]]]}, r"feature 'image' has 2 dim.*the shape \(1, 2\)"),
+        ({"image": [["a", "b"]]}, "feature 'image' is an embedding: could not convert string"),
+        ({"interests": [["art", ["art"]]]}, "feature 'interests' is categorical"),
+        ({"image": [[]]}, r"feature \'image\' has 2 dim.*the shape \(0,\)"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_named(columns: dict[str, list[Any]], message: str) -> None:
