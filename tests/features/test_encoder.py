@@ -182,12 +182,12 @@ def test_towers_are_told_the_shape_of_every_tensor() -> None:
         ({"width": ["wide"]}, "feature 'width' is numeric: could not convert string"),
         ({"width": [[1.0, 2.0], 1.0]}, "feature 'width' is numeric"),
         ({"width": [{}]}, "feature 'width' is numeric"),
-        ({"image": [[1.0]]}, r"feature \'image\' has 2 dim.*the shape \(1,\)"),
-        ({"image": [[1.0, 2.0, 3.0]]}, r"feature \'image\' has 2 dim.*the shape \(3,\)"),
+        ({"image": [[1.0]]}, r"feature 'image' has 2 dim.*the shape \(1,\)"),
+        ({"image": [[1.0, 2.0, 3.0]]}, r"feature 'image' has 2 dim.*the shape \(3,\)"),
         ({"image": [[[1.0, 2.0]]]}, r"feature 'image' has 2 dim.*the shape \(1, 2\)"),
         ({"image": [["a", "b"]]}, "feature 'image' is an embedding: could not convert string"),
         ({"interests": [["art", ["art"]]]}, "feature 'interests' is categorical"),
-        ({"image": [[]]}, r"feature \'image\' has 2 dim.*the shape \(0,\)"),
+        ({"image": [[]]}, r"feature 'image' has 2 dim.*the shape \(0,\)"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_named(columns: dict[str, list[Any]], message: str) -> None:
