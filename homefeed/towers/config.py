@@ -45,7 +45,7 @@ class TrainingConfig(Config, frozen=True):
     """The training loop."""
 
     batch_size: int = 2048
-    block_batches: int = 16
+    block_batches: int = 8
     """Batches are drawn from blocks of so many of them that follow each other in time. Larger
     blocks mix more users; smaller ones have negatives whose statistics are of the same time."""
     max_epochs: int = 5

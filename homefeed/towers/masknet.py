@@ -17,9 +17,10 @@ class MaskBlock(nn.Module):
     def __init__(self, input_width: int, config: MaskNetConfig, dropout: float) -> None:
         super().__init__()
         hidden = max(1, round(config.ratio * input_width))
-        self.mask = nn.Sequential(
-            nn.Linear(input_width, hidden), nn.ReLU(), nn.Linear(hidden, input_width)
-        )
+        last = nn.Linear(hidden, input_width)
+        # A mask begins at one: the block is an MLP of x that learns what to let through.
+        nn.init.ones_(last.bias)
+        self.mask = nn.Sequential(nn.Linear(input_width, hidden), nn.ReLU(), last)
         self.output = nn.Sequential(
             nn.Linear(input_width, config.width),
             nn.ReLU(),
