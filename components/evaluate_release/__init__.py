@@ -1,0 +1,1 @@
+"""Step 10: the release is measured beside the baselines."""

@@ -1,0 +1,1 @@
+"""Step 1: the recipe, checked and cut into its sections."""

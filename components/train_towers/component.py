@@ -1,0 +1,50 @@
+"""Step 4: the towers are trained."""
+
+from kfp import dsl
+
+from components.step import step
+
+
+@step
+def train_towers(
+    dataset: dsl.Input[dsl.Dataset],
+    config: str,
+    training: str,
+    seed: int,
+    towers: dsl.Output[dsl.Model],
+    metrics: dsl.Output[dsl.Metrics],
+    checkpoints: str = "",
+) -> None:
+    """Trains the user and the pin tower until validation gets no better.
+
+    Args:
+        dataset: the dataset artifact.
+        config: the recipe's towers section, as YAML.
+        training: the recipe's training section, as YAML.
+        seed: of weights, order and negatives.
+        towers: the towers artifact.
+        metrics: the best epoch's validation metrics.
+        checkpoints: a folder that outlives the step, from which an interrupted training goes on;
+            empty for none.
+    """
+    from homefeed.stage import stage
+
+    with stage("train_towers", towers.metadata):
+        from pathlib import Path
+
+        from components.metrics import log_metrics
+        from homefeed.config import from_yaml
+        from homefeed.towers import train
+        from homefeed.towers.config import TowersConfig, TrainingConfig
+        from homefeed.towers.layout import read_training
+
+        train.train_towers(
+            Path(dataset.path),
+            from_yaml(config, TowersConfig, "towers"),
+            from_yaml(training, TrainingConfig, "training"),
+            seed,
+            Path(towers.path),
+            Path(checkpoints) if checkpoints else None,
+        )
+        found = read_training(Path(towers.path))
+        log_metrics(metrics, found.epochs[found.best_epoch - 1].validation)
