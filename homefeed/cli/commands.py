@@ -1,0 +1,105 @@
+"""The commands and their options; each imports what it needs when called: help stays quick."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from homefeed import __version__
+from homefeed.cli.entry import TRACEBACK_VARIABLE
+from serving.torchserve.protocol import DEFAULT_K
+
+DEFAULT_WORK = Path("build/demo")
+
+app = typer.Typer(
+    name="homefeed",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog=f"{TRACEBACK_VARIABLE}=1 shows where an error came from.",
+)
+
+Work = Annotated[
+    Path, typer.Option("--work", help="Folder of artifacts, logs and the last run's record.")
+]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"homefeed {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def homefeed(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """From an engagement log to recommendations over REST."""
+
+
+@app.command()
+def demo(
+    recipe: Annotated[
+        str, typer.Option(help="A shipped recipe's name, or the path of your own.")
+    ] = "ml-1m",
+    work: Work = DEFAULT_WORK,
+    users: Annotated[int, typer.Option(min=1, help="Users to show.")] = 3,
+) -> None:
+    """Run the pipeline, serve the release, ask it, show what came out, and stop everything."""
+    from homefeed.cli.demo import run_demo
+
+    run_demo(recipe, work, users)
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or your own's path.")],
+    work: Work = DEFAULT_WORK,
+) -> None:
+    """Run the pipeline alone: from the recipe's log to an evaluated release."""
+    from homefeed.cli.pipeline import show_run
+
+    show_run(recipe, work)
+
+
+@app.command()
+def serve(
+    release: Annotated[
+        Path | None, typer.Argument(help="Folder of a release; by default the last run's.")
+    ] = None,
+    work: Work = DEFAULT_WORK,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the REST API; 0 takes a free one.")
+    ] = 8080,
+) -> None:
+    """Serve a release on this machine until Ctrl-C."""
+    from homefeed.cli.serve import serve_release
+
+    serve_release(release, work, port)
+
+
+@app.command()
+def query(
+    user: Annotated[str, typer.Argument(help="Id of a user; an unknown one is answered too.")],
+    k: Annotated[int, typer.Option("--k", "-k", help="Most pins to return.")] = DEFAULT_K,
+    interests: Annotated[
+        list[str] | None,
+        typer.Option(help="Only pins with one of these; repeat it or separate by commas."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Id of a pin that must not come back; repeatable.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Of the service; by default what is served from --work.")
+    ] = None,
+    work: Work = DEFAULT_WORK,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+) -> None:
+    """Ask the running service for a user's pins."""
+    from homefeed.cli.query import run_query
+
+    names = [name.strip() for part in interests or () for name in part.split(",")]
+    run_query(user, k, names, exclude or [], url=url, work=work, as_json=as_json)

@@ -1,0 +1,41 @@
+"""Where the last run in a work folder left its artifacts, for the commands that come after it."""
+
+from pathlib import Path
+
+import msgspec
+
+from homefeed.cli.files import write_json
+
+RUN_FILE = "run.json"
+
+
+class LastRun(msgspec.Struct, frozen=True, kw_only=True):
+    """`run.json`: the recipe as it was named, and the folders of the artifacts."""
+
+    recipe: str
+    release: str
+    version: str
+    """Of the release."""
+    dataset: str
+    evaluation: str
+
+
+def record_run(work: Path, run: LastRun) -> None:
+    """Writes `run.json`."""
+    write_json(work / RUN_FILE, run)
+
+
+def read_last_run(work: Path) -> LastRun | None:
+    """The last run that came to its end in a work folder, unless its artifacts are gone.
+
+    Raises:
+        ValueError: `run.json` is not what this homefeed writes.
+    """
+    path = work / RUN_FILE
+    try:
+        run = msgspec.json.decode(path.read_bytes(), type=LastRun)
+    except FileNotFoundError:
+        return None
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"{path}: {error}; remove it and run again") from error
+    return run if Path(run.release).is_dir() else None

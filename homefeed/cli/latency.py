@@ -1,0 +1,49 @@
+"""How long single requests take, as a caller on this machine sees it."""
+
+import itertools
+import time
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from homefeed.cli.service import connect
+from serving.client import HomefeedClient
+
+NUM_REQUESTS = 200
+NUM_WARM_UP = 50
+"""Requests before them that do not count: they open the connection and fill the caches."""
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """Percentiles over `count` requests, one after the other, from call to parsed answer."""
+
+    unit: str = "ms"
+    count: int
+    p50: float
+    p99: float
+    num_degraded: int
+    """Answers that popular pins stood in for: any of them makes the figures worthless."""
+
+
+def measure_latency(url: str, user_ids: Sequence[str]) -> Latency:
+    """Sends requests for users in turn, without filters, over one connection.
+
+    Raises:
+        RuntimeError: a request was not answered.
+    """
+    users = itertools.cycle(user_ids)
+    # A retry would hide in the time of the request that needed it.
+    with connect(url, num_retries=0) as client:
+        for user_id in itertools.islice(users, NUM_WARM_UP):
+            client.recommend(user_id)
+        taken = [_measure(client, user_id) for user_id in itertools.islice(users, NUM_REQUESTS)]
+    seconds, degraded = zip(*taken, strict=True)
+    p50, p99 = np.percentile(np.array(seconds) * 1000, (50, 99)).round(3).tolist()
+    return Latency(count=len(taken), p50=p50, p99=p99, num_degraded=sum(degraded))
+
+
+def _measure(client: HomefeedClient, user_id: str) -> tuple[float, bool]:
+    start = time.perf_counter()
+    answer = client.recommend(user_id)
+    return time.perf_counter() - start, answer.degraded

@@ -1,0 +1,116 @@
+"""Writes the reference of every key of a recipe from the configuration structs themselves.
+
+Run it as `python -m homefeed.cli.reference docs/recipes.md`.
+"""
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import msgspec
+from msgspec import NODEFAULT
+
+from homefeed.config import Config
+from homefeed.recipe import Recipe
+
+HEAD = """\
+# Recipes
+A recipe is one YAML file that says all of a run. `homefeed run my-recipe.yaml` runs it; the ones in
+`pipelines/recipes/` are run by name. A key that does not exist, or a value of another type, is
+refused with its place.
+
+`make generate` writes this page from the code.
+"""
+COLUMNS = ("key", "value", "default", "meaning")
+WORDS = {str: "text", int: "integer", float: "number", bool: "true or false", NoneType: "null"}
+
+
+def format_reference() -> str:
+    """The whole page."""
+    lines = [HEAD]
+    plain = [field for field in msgspec.structs.fields(Recipe) if not _configs(field.type)]
+    lines += _table(_row(Recipe, field) for field in plain)
+    lines += _sections(Recipe, "")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _sections(parent: type[Config], path: str) -> Iterator[str]:
+    """Headings and tables of all that lies below a config; keys of the same kinds share theirs."""
+    names: dict[tuple[type[Config], ...], list[str]] = {}
+    for field in msgspec.structs.fields(parent):
+        if configs := _configs(field.type):
+            names.setdefault(tuple(configs), []).append(f"{path}{field.name}")
+    for configs, paths in names.items():
+        for config in configs:
+            about = config.__struct_config__
+            variant = f" with `{about.tag_field}: {about.tag}`" if about.tag else ""
+            yield f"## {' and '.join(f'`{each}`' for each in paths)}{variant}\n"
+            yield f"{inspect.getdoc(config)}\n"
+            yield from _table(_row(config, field) for field in msgspec.structs.fields(config))
+            yield from _sections(config, f"{paths[0]}.")
+
+
+def _table(rows: Iterator[list[str]]) -> Iterator[str]:
+    for row in (COLUMNS, ["---"] * len(COLUMNS), *rows):
+        yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |"
+    yield ""
+
+
+def _row(config: type[Config], field: msgspec.structs.FieldInfo) -> list[str]:
+    kind = _words(field.type)
+    return [f"`{field.name}`", kind, _default(field), _meanings(config).get(field.name, "")]
+
+
+def _configs(kind: Any) -> list[type[Config]]:
+    """The configs among the alternatives of a type, or of the elements of a list."""
+    if isinstance(kind, type) and issubclass(kind, Config):
+        return [kind]
+    return [config for each in get_args(kind) for config in _configs(each)]
+
+
+def _words(kind: Any) -> str:
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is not tuple and _configs(kind):
+        return "mapping (below)"
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in parts)
+    if origin in (Union, UnionType):
+        return " or ".join(map(_words, parts))
+    if origin is tuple:
+        return f"list of {_words(parts[0])}"
+    if origin is dict:
+        return f"map of {_words(parts[0])} to {_words(parts[1])}"
+    return WORDS[kind]
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    value = field.default
+    if field.default_factory is not NODEFAULT:
+        value = field.default_factory()
+    if value is NODEFAULT:
+        return "required"
+    if isinstance(value, Config):
+        return ""
+    return f"`{msgspec.json.encode(value).decode()}`"
+
+
+def _meanings(config: type[Config]) -> dict[str, str]:
+    """The string below each field, which Python itself does not keep."""
+    (declared,) = ast.parse(inspect.getsource(config)).body
+    assert isinstance(declared, ast.ClassDef)
+    meanings = {}
+    for field, below in zip(declared.body, declared.body[1:], strict=False):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
+                value=ast.Constant(value=str(text))
+            ):
+                meanings[name] = " ".join(text.split())
+    return meanings
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(format_reference(), "utf-8")
