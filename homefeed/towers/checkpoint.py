@@ -15,16 +15,15 @@ FORMAT = 1
 class Checkpoints:
     """The checkpoint of one training; without a folder it keeps none."""
 
-    def __init__(self, folder: Path | None, dataset: str, effective: dict[str, Any]) -> None:
+    def __init__(self, folder: Path | None, facts: list[Any]) -> None:
         """Takes what the training depends on, so that no other training's checkpoint is taken.
 
         Args:
             folder: where it lies; None for nowhere.
-            dataset: fingerprint of the data set.
-            effective: the effective configuration.
+            facts: fingerprints of the inputs and the effective configuration.
         """
-        facts = json.dumps([FORMAT, dataset, effective], sort_keys=True)
-        name = hashlib.sha256(facts.encode()).hexdigest()[:16]
+        text = json.dumps([FORMAT, *facts], sort_keys=True)
+        name = hashlib.sha256(text.encode()).hexdigest()[:16]
         self._path = None if folder is None else folder / f"towers-{name}.pt"
 
     def load(self, device: torch.device) -> dict[str, Any] | None:

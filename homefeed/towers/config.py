@@ -53,6 +53,12 @@ class TrainingConfig(Config, frozen=True):
     """Epochs without a better validation metric before training stops."""
     validation_metric: Literal["recall@10", "ndcg@10", "recall@100"] = "recall@10"
     """Chooses the epoch whose weights are kept."""
+    refit: bool = True
+    """Train anew on training and validation examples once validation has chosen the epoch, so that
+    a release knows all that came before it is served."""
+    history_dropout: float = 0.0
+    """Share of each history's items that the user tower does not see in training. A user's examples
+    of one day have one history; whole, it is soon known by heart."""
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     temperature: float = 0.05
@@ -66,6 +72,8 @@ class TrainingConfig(Config, frozen=True):
     def __post_init__(self) -> None:
         _positive(self, "training", "block_batches", "max_epochs", "learning_rate", "temperature")
         _positive(self, "training", "min_temperature")
+        if not 0 <= self.history_dropout < 1:
+            raise ValueError(f"training.history_dropout={self.history_dropout} must lie in [0, 1)")
         if self.batch_size < 2:
             raise ValueError(
                 f"training.batch_size={self.batch_size} must be at least 2: the other rows of the "

@@ -1,6 +1,6 @@
 """The data set as the towers are fed it: examples in memory, features of users and pins encoded."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,12 +71,22 @@ class Examples:
         return len(self.users)
 
 
-def read_examples(dataset: Path, split: str, encoder: FeatureEncoder) -> Examples:
-    """Reads a split's examples into memory, some 8 bytes for each item of each history."""
+def read_examples(dataset: Path, splits: Sequence[str], encoder: FeatureEncoder) -> Examples:
+    """Reads splits' examples into memory, some 8 bytes for each item of each history.
+
+    Raises:
+        ValueError: there are not two of them, as a batch needs.
+    """
     names = encoder.config.statistics.columns
     columns = [USER_INDEX, PIN_INDEX, Column.TIMESTAMP, HISTORY, HISTORY_ACTIONS, *names]
-    table = pq.read_table(dataset / EXAMPLES_FOLDER / split, columns=columns)
+    folders = [dataset / EXAMPLES_FOLDER / split for split in splits]
+    table = pa.concat_tables(pq.read_table(folder, columns=columns) for folder in folders)
     table = table.sort_by(Column.TIMESTAMP.value)
+    if table.num_rows < 2:
+        raise ValueError(
+            f"{dataset} has {table.num_rows} examples in {' and '.join(splits)}; at least 2 are "
+            "needed"
+        )
     return Examples(
         users=table[USER_INDEX].to_numpy(),
         pins=table[PIN_INDEX].to_numpy(),
@@ -102,7 +112,7 @@ class EncodedDataset:
         users = pq.read_table(dataset / USERS_FILE)
         pins = pq.read_table(dataset / PINS_FILE)
         self.num_users, self.num_pins = users.num_rows, pins.num_rows
-        self._encoder = encoder
+        self.encoder = encoder
         nothing = [()] * users.num_rows
         self._users = _tensors(encoder.encode_users(_columns(users, encoder.config.user), nothing))
         for name in (HISTORY, HISTORY_ACTIONS):
@@ -125,14 +135,14 @@ class EncodedDataset:
             histories: where theirs are.
             rows: [B], theirs among the histories.
         """
-        length = self._encoder.config.history.length
+        length = self.encoder.config.history.length
         pins, actions, is_there = histories.padded(rows, length)
         batch = {name: tensor[users] for name, tensor in self._users.items()}
         batch[HISTORY] = torch.from_numpy(np.where(is_there, self.pin_rows[pins], PADDING_ROW))
         batch[HISTORY_ACTIONS] = torch.from_numpy(
             np.where(is_there, actions, PADDING_ROW).astype(np.int64)
         )
-        lengths = torch.from_numpy(self._encoder.scale_lengths(is_there.sum(axis=1)))
+        lengths = torch.from_numpy(self.encoder.scale_lengths(is_there.sum(axis=1)))
         batch[NUMERIC] = torch.cat([lengths, batch[NUMERIC][:, 1:]], dim=1)
         return batch
 
@@ -145,7 +155,7 @@ class EncodedDataset:
         """
         batch = {name: tensor[pins] for name, tensor in self._pins.items()}
         if statistics:
-            scaled = torch.from_numpy(self._encoder.standardise_statistics(statistics))
+            scaled = torch.from_numpy(self.encoder.standardise_statistics(statistics))
             own = batch[NUMERIC][:, : -self._num_statistics]
             batch[NUMERIC] = torch.cat([own, scaled], dim=1)
         return batch

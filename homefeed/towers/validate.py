@@ -35,7 +35,6 @@ class Validation:
         self,
         dataset: Path,
         encoded: EncodedDataset,
-        encoder: FeatureEncoder,
         seed: int,
         scratch: Path,
     ) -> None:
@@ -44,7 +43,6 @@ class Validation:
         Args:
             dataset: the dataset artifact.
             encoded: its users and pins.
-            encoder: its encoder.
             seed: of the sample of users, where there are many.
             scratch: a path beside which tables may spill to disk.
 
@@ -52,6 +50,7 @@ class Validation:
             ValueError: no user has both a training event and an unseen pin in the validation split.
         """
         self._encoded = encoded
+        encoder = encoded.encoder
         events = pq.read_table(
             dataset / ENGAGEMENTS_FILE,
             columns=[

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -12,13 +13,14 @@ from homefeed.contracts import read_manifest
 from homefeed.dataset.statistics import statistics_at
 from homefeed.engine import open_engine
 from homefeed.features.encoder import FeatureEncoder, HistoryItem
-from homefeed.towers import train as train_module
+from homefeed.towers.batches import Rows
 from homefeed.towers.checkpoint import Checkpoints
 from homefeed.towers.config import MaskNetConfig, TowersConfig, TrainingConfig
 from homefeed.towers.data import EncodedDataset, read_examples
 from homefeed.towers.layout import read_training
 from homefeed.towers.load import load_towers
-from homefeed.towers.train import Trainer, choose_device, train_towers
+from homefeed.towers.train import train_towers
+from homefeed.towers.trainer import Trainer, choose_device
 
 TOWERS = TowersConfig(
     field_dimension=8,
@@ -32,7 +34,9 @@ TRAINING = TrainingConfig(
     max_epochs=4,
     patience=4,
     learning_rate=0.01,
+    history_dropout=0.2,
     checkpoint_seconds=0.0,
+    refit=False,
 )
 
 
@@ -74,46 +78,75 @@ def test_equal_seeds_give_equal_weights(tiny_dataset: Path, trained: Path, tmp_p
         assert torch.equal(tensor, weights(tmp_path / "again")[name]), name
 
 
-def test_an_interrupted_training_ends_as_if_it_had_not_been(
-    tiny_dataset: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_refit_learns_from_the_validation_part_too(
+    tiny_dataset: Path, trained: Path, tmp_path: Path
 ) -> None:
+    config = msgspec.structs.replace(TRAINING, refit=True)
+    manifest = train_towers(tiny_dataset, TOWERS, config, 7, tmp_path / "towers")
+    before = read_manifest(trained, "towers")
+    # How long to train was chosen without it.
+    assert read_training(tmp_path / "towers").best_epoch == read_training(trained).best_epoch
+    assert manifest.details["validation"] == before.details["validation"]
+    windows = read_manifest(tiny_dataset, "dataset").details["windows"]
+    assert manifest.window is not None
+    assert manifest.window.end == windows["validation"][1]
+    counts = read_manifest(tiny_dataset, "dataset").details["num_examples"]
+    assert before.details["num_examples"] == counts["train"]
+    assert manifest.details["num_examples"] == counts["train"] + counts["validation"]
+    assert not torch.equal(
+        *(next(iter(weights(folder).values())) for folder in (trained, tmp_path / "towers"))
+    )
+
+
+@pytest.mark.parametrize(("refit", "interrupted_at"), [(False, 17), (True, 72)])
+def test_an_interrupted_training_ends_as_if_it_had_not_been(
+    tiny_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    refit: bool,
+    interrupted_at: int,
+) -> None:
+    config = msgspec.structs.replace(TRAINING, refit=refit)
+    train_towers(tiny_dataset, TOWERS, config, 7, tmp_path / "whole")
     num_done = 0
     real_step = Trainer._step
 
-    def step_until_interrupted(self: Trainer, batch: train_module.Rows) -> float:
+    def step_until_interrupted(self: Trainer, batch: Rows) -> float:
         nonlocal num_done
         num_done += 1
-        if num_done == 17:
+        if num_done == interrupted_at:
             raise KeyboardInterrupt
         return real_step(self, batch)
 
     with monkeypatch.context() as patched:
         patched.setattr(Trainer, "_step", step_until_interrupted)
         with pytest.raises(KeyboardInterrupt):
-            train_towers(tiny_dataset, TOWERS, TRAINING, 7, tmp_path / "towers", tmp_path / "saved")
-    assert len(list((tmp_path / "saved").iterdir())) == 1
-    train_towers(tiny_dataset, TOWERS, TRAINING, 7, tmp_path / "towers", tmp_path / "saved")
-    for name, tensor in weights(trained).items():
+            train_towers(tiny_dataset, TOWERS, config, 7, tmp_path / "towers", tmp_path / "saved")
+    assert len(list((tmp_path / "saved").iterdir())) == 1 + refit
+    train_towers(tiny_dataset, TOWERS, config, 7, tmp_path / "towers", tmp_path / "saved")
+    for name, tensor in weights(tmp_path / "whole").items():
         assert torch.equal(tensor, weights(tmp_path / "towers")[name]), name
     assert not list((tmp_path / "saved").iterdir())
 
 
 def test_another_trainings_or_a_damaged_checkpoint_is_not_taken(tmp_path: Path) -> None:
     cpu = torch.device("cpu")
-    mine = Checkpoints(tmp_path, "data", {"seed": 1})
+    mine = Checkpoints(tmp_path, ["data", {"seed": 1}])
     mine.save({"x": torch.ones(1)})
     state = mine.load(cpu)
     assert state is not None
     assert state["x"] == 1
-    assert Checkpoints(tmp_path, "data", {"seed": 2}).load(cpu) is None
-    assert Checkpoints(tmp_path, "other data", {"seed": 1}).load(cpu) is None
+    assert Checkpoints(tmp_path, ["data", {"seed": 2}]).load(cpu) is None
+    assert Checkpoints(tmp_path, ["other data", {"seed": 1}]).load(cpu) is None
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:100])
     assert mine.load(cpu) is None
 
 
 def test_training_stops_when_validation_gets_no_better(tiny_dataset: Path, tmp_path: Path) -> None:
-    config = TrainingConfig(batch_size=64, max_epochs=50, patience=1, learning_rate=0.01)
+    config = TrainingConfig(
+        batch_size=64, max_epochs=50, patience=1, learning_rate=0.01, refit=False
+    )
     train_towers(tiny_dataset, TOWERS, config, 7, tmp_path / "towers")
     training = read_training(tmp_path / "towers")
     assert training.best_epoch == len(training.epochs) - 2 < 48
@@ -123,7 +156,7 @@ def test_batches_are_what_the_encoder_makes_of_the_raw_values(tiny_dataset: Path
     """The arrays of training against the one encoder that serving uses, row by row."""
     encoder = FeatureEncoder.load(tiny_dataset / "features.json")
     encoded = EncodedDataset(tiny_dataset, encoder)
-    examples = read_examples(tiny_dataset, "train", encoder)
+    examples = read_examples(tiny_dataset, ("train",), encoder)
     users = pq.read_table(tiny_dataset / "users.parquet").to_pylist()
     pins = pq.read_table(tiny_dataset / "pins.parquet").to_pylist()
     raw = {
