@@ -50,12 +50,13 @@ class TrainingConfig(Config, frozen=True):
     blocks mix more users; smaller ones have negatives whose statistics are of the same time."""
     max_epochs: int = 5
     patience: int = 1
-    """Epochs without a better validation metric before training stops."""
+    """Training stops after so many epochs in a row without a better validation metric."""
     validation_metric: Literal["recall@10", "ndcg@10", "recall@100"] = "recall@10"
-    """Chooses the epoch whose weights are kept."""
+    """Chooses how many epochs are trained."""
     refit: bool = True
-    """Train anew on training and validation examples once validation has chosen the epoch, so that
-    a release knows all that came before it is served."""
+    """Train anew on training and validation examples once validation has chosen the number of
+    epochs, so that the towers learn from all that came before they serve. The encoder stays: pins
+    that only the validation part has share the out-of-vocabulary row."""
     history_dropout: float = 0.0
     """Share of each history's items that the user tower does not see in training. A user's examples
     of one day have one history; whole, it is soon known by heart."""
@@ -71,7 +72,7 @@ class TrainingConfig(Config, frozen=True):
 
     def __post_init__(self) -> None:
         _positive(self, "training", "block_batches", "max_epochs", "learning_rate", "temperature")
-        _positive(self, "training", "min_temperature")
+        _positive(self, "training", "min_temperature", "patience")
         if not 0 <= self.history_dropout < 1:
             raise ValueError(f"training.history_dropout={self.history_dropout} must lie in [0, 1)")
         if self.batch_size < 2:
@@ -79,6 +80,6 @@ class TrainingConfig(Config, frozen=True):
                 f"training.batch_size={self.batch_size} must be at least 2: the other rows of the "
                 "batch are the negatives"
             )
-        for name in ("patience", "weight_decay", "checkpoint_seconds"):
+        for name in ("weight_decay", "checkpoint_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"training.{name}={getattr(self, name)} must not be negative")

@@ -78,10 +78,21 @@ def read_examples(dataset: Path, splits: Sequence[str], encoder: FeatureEncoder)
         ValueError: there are not two of them, as a batch needs.
     """
     names = encoder.config.statistics.columns
-    columns = [USER_INDEX, PIN_INDEX, Column.TIMESTAMP, HISTORY, HISTORY_ACTIONS, *names]
+    columns = [
+        Column.EVENT_ID,
+        USER_INDEX,
+        PIN_INDEX,
+        Column.TIMESTAMP,
+        HISTORY,
+        HISTORY_ACTIONS,
+        *names,
+    ]
     folders = [dataset / EXAMPLES_FOLDER / split for split in splits]
     table = pa.concat_tables(pq.read_table(folder, columns=columns) for folder in folders)
-    table = table.sort_by(Column.TIMESTAMP.value)
+    # A sort may not promise to keep ties in order, and equal inputs shall give equal batches.
+    table = table.sort_by(
+        [(Column.TIMESTAMP.value, "ascending"), (Column.EVENT_ID.value, "ascending")]
+    )
     if table.num_rows < 2:
         raise ValueError(
             f"{dataset} has {table.num_rows} examples in {' and '.join(splits)}; at least 2 are "
@@ -97,11 +108,12 @@ def read_examples(dataset: Path, splits: Sequence[str], encoder: FeatureEncoder)
 
 
 def _histories(table: pa.Table) -> Histories:
-    pins = table[HISTORY].combine_chunks()
+    pins, actions = (table[name].combine_chunks() for name in (HISTORY, HISTORY_ACTIONS))
+    # One item more, so that places can be looked up where nobody has any history.
     return Histories(
         offsets=np.concatenate([[0], np.cumsum(pins.value_lengths().to_numpy())]),
-        pins=pins.flatten().to_numpy(),
-        actions=table[HISTORY_ACTIONS].combine_chunks().flatten().to_numpy(),
+        pins=np.append(pins.flatten().to_numpy(), np.int32(0)),
+        actions=np.append(actions.flatten().to_numpy(), np.int32(0)),
     )
 
 

@@ -7,7 +7,7 @@ import msgspec
 TOWERS = "towers"
 """Kind of the artifact."""
 WEIGHTS_FILE = "weights.pt"
-"""State dicts of both towers, of the best epoch."""
+"""State dict of both towers."""
 TOWERS_CONFIG_FILE = "config.json"
 """The effective towers and training sections."""
 TRAINING_FILE = "training.json"
@@ -30,9 +30,12 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
 
     epochs: tuple[Epoch, ...]
     best_epoch: int
-    """The epoch whose weights were kept."""
+    """The epoch that validated best; its weights were kept, unless there was a refit."""
     metric: str
     """The validation metric that chose it."""
+    refit: tuple[Epoch, ...] = ()
+    """Epochs of the training anew on the training and validation parts, whose last weights were
+    kept then; without validation metrics."""
 
 
 def read_training(towers: Path) -> Training:

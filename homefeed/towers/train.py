@@ -64,25 +64,27 @@ def train_towers(
     trainer = Trainer(encoded, examples, towers, training, seed)
     epochs = trainer.fit(training.max_epochs, saved[TRAIN], validation)
     best = epochs[trainer.best_epoch - 1]
-    windows = source.details["windows"]
-    last = TRAIN
+    splits, refit = (TRAIN,), ()
     if training.refit:
-        examples = read_examples(dataset, (TRAIN, VALIDATION), encoder)
+        splits = (TRAIN, VALIDATION)
+        examples = read_examples(dataset, splits, encoder)
         trainer = Trainer(encoded, examples, towers, training, seed)
-        trainer.fit(best.epoch, saved[VALIDATION])
-        last = VALIDATION
+        refit = trainer.fit(best.epoch, saved[VALIDATION])
+    windows = [source.details["windows"][split] for split in splits]
 
     output.mkdir(parents=True, exist_ok=True)
     torch.save(trainer.weights, output / WEIGHTS_FILE)
     (output / TOWERS_CONFIG_FILE).write_text(json.dumps(effective, indent=2) + "\n")
-    outcome = Training(epochs=epochs, best_epoch=best.epoch, metric=training.validation_metric)
+    outcome = Training(
+        epochs=epochs, best_epoch=best.epoch, metric=training.validation_metric, refit=refit
+    )
     (output / TRAINING_FILE).write_bytes(msgspec.json.encode(outcome))
     shutil.copyfile(dataset / FEATURES_FILE, output / FEATURES_FILE)
     manifest = write_manifest(
         output,
         Manifest(
             kind=TOWERS,
-            window=Window(windows[TRAIN][0], windows[last][1]),
+            window=Window(min(start for start, _ in windows), max(end for _, end in windows)),
             inputs={DATASET: source.fingerprint},
             details={
                 "config": effective,

@@ -169,7 +169,7 @@ class Trainer:
 
     def _is_stuck(self) -> bool:
         num_epochs = len(self._epochs)
-        return num_epochs > 0 and num_epochs - self.best_epoch > self._config.patience
+        return num_epochs > 0 and num_epochs - self.best_epoch >= self._config.patience
 
     def _set_rate(self, step: int, num_steps: int) -> None:
         warmed = min(1.0, (step + 1) / WARM_UP_BATCHES)

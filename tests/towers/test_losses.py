@@ -30,9 +30,11 @@ def by_hand(
 
         weights = {}
         for j in range(len(pins)):
-            if j == i or (pin_ids[j] != pin_ids[i] and user_ids[j] != user_ids[i]):
+            mine = {
+                pin for pin, owner in zip(pin_ids, user_ids, strict=True) if owner == user_ids[i]
+            }
+            if j == i or pin_ids[j] not in mine:
                 weights.setdefault(pin_ids[j], []).append(np.exp(logit(j)))
-        # Copies of a pin that the user's mask hides still share its weight.
         copies = {pin: pin_ids.count(pin) for pin in weights} | {pin_ids[i]: 1}
         denominator = sum(sum(own) / copies[pin] for pin, own in weights.items())
         total -= logit(i) - np.log(denominator)
@@ -40,9 +42,10 @@ def by_hand(
 
 
 def test_it_is_the_corrected_softmax_over_the_different_pins_of_the_batch() -> None:
-    user_ids, pin_ids = [1, 1, 2, 3, 4, 5], [7, 8, 7, 9, 9, 9]
-    users, pins = unit(6, 5), unit(6, 5, seed=1)
-    log_q = torch.tensor([0.5, 0.2, 0.5, 0.9, 0.9, 0.9]).log()
+    # User 2's copy of pin 8 is no negative of user 1, who has engaged with it as well.
+    user_ids, pin_ids = [1, 1, 2, 2, 3, 4, 5], [7, 8, 7, 8, 9, 9, 9]
+    users, pins = unit(7, 5), unit(7, 5, seed=1)
+    log_q = torch.tensor([0.5, 0.2, 0.5, 0.2, 0.9, 0.9, 0.9]).log()
     ids = torch.tensor(user_ids), torch.tensor(pin_ids)
     loss = sampled_softmax(users, pins, TEMPERATURE, log_q, *ids)
     assert abs(loss.item() - by_hand(users, pins, log_q, user_ids, pin_ids)) < 1e-4
@@ -63,17 +66,19 @@ def test_a_pin_drawn_more_often_weighs_less_as_a_negative() -> None:
 
 def test_accidental_hits_and_the_users_other_pins_get_no_gradient() -> None:
     users, pins = unit(4, 4), unit(4, 4, seed=1).requires_grad_()
-    user_ids, pin_ids = torch.tensor([1, 1, 2, 2]), torch.tensor([7, 8, 7, 8])
+    user_ids, pin_ids = torch.tensor([1, 1, 2, 3]), torch.tensor([7, 8, 7, 8])
     log_q = torch.full((4,), 0.5).log()
-    # Every other row is the same pin or the same user, but for the opposite corner.
     sampled_softmax(users, pins, TEMPERATURE, log_q, user_ids, pin_ids).backward()
     assert pins.grad is not None
     found = pins.grad.clone()
     pins.grad = None
-    opposite = torch.tensor([3, 2, 1, 0])
-    positive = (users * pins).sum(1) / TEMPERATURE
-    negative = (users * pins[opposite]).sum(1) / TEMPERATURE - torch.tensor(2.0).log()
-    torch.nn.functional.softplus(negative - positive).mean().backward()
+    logits = users @ pins.T / TEMPERATURE
+    copies = torch.tensor(2.0).log()
+    # User 2's negatives are the two copies of pin 8, user 3's those of pin 7; user 1 has none.
+    second = torch.logsumexp(torch.stack([logits[2, 1] - copies, logits[2, 3] - copies]), 0)
+    third = torch.logsumexp(torch.stack([logits[3, 0] - copies, logits[3, 2] - copies]), 0)
+    softplus = torch.nn.functional.softplus
+    ((softplus(second - logits[2, 2]) + softplus(third - logits[3, 3])) / 4).backward()
     torch.testing.assert_close(found, pins.grad)
 
 

@@ -68,7 +68,7 @@ def test_masknet_normalises_each_field_by_itself() -> None:
         (MaskNetConfig, "ratio", -1.0),
         (TrainingConfig, "batch_size", 1),
         (TrainingConfig, "learning_rate", 0.0),
-        (TrainingConfig, "patience", -1),
+        (TrainingConfig, "patience", 0),
     ],
 )
 def test_meaningless_settings_are_refused(kind: type, field: str, value: float) -> None:

@@ -10,8 +10,11 @@ import pytest
 import torch
 
 from homefeed.contracts import read_manifest
+from homefeed.dataset.build import build_dataset
+from homefeed.dataset.config import DatasetConfig
 from homefeed.dataset.statistics import statistics_at
 from homefeed.engine import open_engine
+from homefeed.features.config import HistoryConfig
 from homefeed.features.encoder import FeatureEncoder, HistoryItem
 from homefeed.towers.batches import Rows
 from homefeed.towers.checkpoint import Checkpoints
@@ -21,6 +24,7 @@ from homefeed.towers.layout import read_training
 from homefeed.towers.load import load_towers
 from homefeed.towers.train import train_towers
 from homefeed.towers.trainer import Trainer, choose_device
+from tests.data_fixtures import TINY_FEATURES
 
 TOWERS = TowersConfig(
     field_dimension=8,
@@ -93,6 +97,7 @@ def test_a_refit_learns_from_the_validation_part_too(
     counts = read_manifest(tiny_dataset, "dataset").details["num_examples"]
     assert before.details["num_examples"] == counts["train"]
     assert manifest.details["num_examples"] == counts["train"] + counts["validation"]
+    assert len(read_training(tmp_path / "towers").refit) == read_training(trained).best_epoch
     assert not torch.equal(
         *(next(iter(weights(folder).values())) for folder in (trained, tmp_path / "towers"))
     )
@@ -145,7 +150,7 @@ def test_another_trainings_or_a_damaged_checkpoint_is_not_taken(tmp_path: Path) 
 
 def test_training_stops_when_validation_gets_no_better(tiny_dataset: Path, tmp_path: Path) -> None:
     config = TrainingConfig(
-        batch_size=64, max_epochs=50, patience=1, learning_rate=0.01, refit=False
+        batch_size=64, max_epochs=50, patience=2, learning_rate=0.01, refit=False
     )
     train_towers(tiny_dataset, TOWERS, config, 7, tmp_path / "towers")
     training = read_training(tmp_path / "towers")
@@ -261,3 +266,12 @@ def test_training_runs_on_a_gpu(tiny_dataset: Path, tmp_path: Path) -> None:
     manifest = train_towers(tiny_dataset, TOWERS, config, 7, tmp_path / "towers")
     assert manifest.details["device"] == "cuda"
     assert all(tensor.device.type == "cpu" for tensor in weights(tmp_path / "towers").values())
+
+
+def test_a_log_in_which_nobody_has_a_history_trains(tiny_events: Path, tmp_path: Path) -> None:
+    features = msgspec.structs.replace(
+        TINY_FEATURES, history=HistoryConfig(length=5, delay_hours=24 * 365)
+    )
+    build_dataset(tiny_events, DatasetConfig(), features, 0, tmp_path / "dataset")
+    config = TrainingConfig(batch_size=64, max_epochs=1)
+    train_towers(tmp_path / "dataset", TOWERS, config, 0, tmp_path / "towers")
