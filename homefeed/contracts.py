@@ -18,6 +18,8 @@ from homefeed import __version__
 
 SCHEMA_VERSION = 1
 MANIFEST_FILE = "manifest.json"
+USER_TOWER_FILE = "user_tower.pt"
+PIN_TOWER_FILE = "pin_tower.pt"
 
 
 class Column(StrEnum):
@@ -64,10 +66,6 @@ class Window(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{iso(self.start)}..{iso(self.end)}"
-
-    def overlaps(self, other: "Window") -> bool:
-        """Whether any instant lies in both."""
-        return self.start < other.end and other.start < self.end
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

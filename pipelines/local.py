@@ -23,8 +23,7 @@ SECONDS_BETWEEN_BARS = "10"
 """How often a progress bar is drawn where it goes to a file."""
 
 
-@dataclass(frozen=True)
-class StageUsage:
+class StageUsage(msgspec.Struct, frozen=True):
     """What a stage took; where it was reused, when it ran."""
 
     name: str
@@ -47,7 +46,7 @@ class LocalRun:
 def run_locally(recipe: str, work: Path, pins_per_shard: int | None = None) -> LocalRun:
     """Runs a recipe's pipeline; a stage whose code and inputs are those of a recent run is reused.
 
-    An interrupted training goes on from its last checkpoint.
+    An interrupted training goes on from its last checkpoint, unless the code changed since.
 
     Args:
         recipe: the name of a shipped one, or the path of a YAML file.
@@ -63,7 +62,9 @@ def run_locally(recipe: str, work: Path, pins_per_shard: int | None = None) -> L
     """
     text = to_yaml(read_recipe(recipe))
     folder = WorkFolder(Path(os.path.abspath(work / "pipeline")))
-    arguments = {"recipe": text, "checkpoints": str(folder.checkpoints)}
+    # Of this code alone: a checkpoint of other code would mix two trainings.
+    checkpoints = folder.checkpoints / code_version()
+    arguments = {"recipe": text, "checkpoints": str(checkpoints)}
     if pins_per_shard is not None:
         arguments |= {"pins_per_shard": pins_per_shard}
     with folder.locked():

@@ -34,7 +34,7 @@ class WorkFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """Of a training that has not come to its end."""
+        """Of a training that has not come to its end: a folder for each version of the code."""
         return self.root / "checkpoints"
 
     @property

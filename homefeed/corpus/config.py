@@ -16,3 +16,14 @@ class CorpusConfig(Config, frozen=True):
     """Pins whose decayed sum is below this are left out, and always those without any event."""
     action_weights: dict[str, float] = {}
     """Weight of each action; actions that are absent here weigh 1."""
+
+    def __post_init__(self) -> None:
+        if self.max_pins < 1:
+            raise ValueError(f"corpus.max_pins={self.max_pins} must be at least 1")
+        if self.window_days is not None and self.window_days < 1:
+            raise ValueError(
+                f"corpus.window_days={self.window_days} must be at least 1, or null for all events"
+            )
+        for name in ("half_life_days", "min_engagements"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"corpus.{name}={getattr(self, name):g} must be >= 0")

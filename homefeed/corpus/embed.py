@@ -8,13 +8,11 @@ import pyarrow.parquet as pq
 import torch
 from tqdm import tqdm
 
-from homefeed.contracts import Column, Manifest, read_manifest, write_manifest
-from homefeed.corpus.select import CORPUS, CORPUS_FILE
-from homefeed.export.layout import EXPORTED_TOWERS, PIN_TOWER_FILE
+from homefeed.contracts import PIN_TOWER_FILE, Column, Manifest, read_manifest, write_manifest
+from homefeed.corpus.layout import CORPUS, CORPUS_FILE, EMBEDDINGS, EMBEDDINGS_FILE
+from homefeed.export.layout import EXPORTED_TOWERS
 from homefeed.features.encoder import FEATURES_FILE, FeatureEncoder
 
-EMBEDDINGS = "embeddings"
-EMBEDDINGS_FILE = "embeddings.parquet"
 PINS_AT_ONCE = 4_096
 SPACE_FACTS = ("embedding_space", "dimension", "metric", "normalised")
 

@@ -9,14 +9,13 @@ from ibis import _
 from homefeed.config import to_builtins
 from homefeed.contracts import Column, Manifest, Window, read_manifest, write_manifest
 from homefeed.corpus.config import CorpusConfig
+from homefeed.corpus.layout import CORPUS, CORPUS_FILE
 from homefeed.dataset.layout import DATASET, PIN_INDEX, TEST
 from homefeed.dataset.statistics import SECONDS_A_DAY, decayed_sum, statistics_at
 from homefeed.engine import open_engine
 from homefeed.events.layout import ENGAGEMENTS_FILE, PINS_FILE
 from homefeed.features.config import FeaturesConfig
 
-CORPUS = "corpus"
-CORPUS_FILE = "corpus.parquet"
 SCORE = "score"
 
 

@@ -69,7 +69,7 @@ def history_chart(evaluation: Evaluation) -> str:
 
 
 def training_chart(training: Training) -> str:
-    """Loss and validation metrics by epoch; a dashed line marks the epoch that was kept."""
+    """Loss and validation metrics by epoch; a dashed line marks the epoch that validation chose."""
     figure, (losses, validation) = _panels(2)
     epochs = [epoch.epoch for epoch in training.epochs]
     _draw_line(losses, epochs, [epoch.train_loss for epoch in training.epochs], MODEL)

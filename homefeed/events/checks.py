@@ -38,8 +38,10 @@ class Checked:
         path: path or glob that it was read from.
         num_rows: good and bad rows.
         good: the rows that break no rule.
-        rejects: the others as `file`, `row` (from 1, the header not counted; of a malformed line
-            the line in its file), `column`, `value` and `reason`.
+        rejects: the others as `file`, `row`, `column`, `value` and `reason`. `row` says the how
+            many-th row of its file it is, from 1, without the header and malformed lines; of a
+            malformed line it is its place among all lines, the header too. A cell that goes over
+            several lines makes them one.
     """
 
     name: str
@@ -54,9 +56,10 @@ def missing(column: str) -> Rule:
     return Rule(column, ibis.null("string"), f"missing {column}", _[column].isnull())
 
 
-def repeated(columns: Sequence[str], reason: str) -> Rule:
-    """A row that has the same values as an earlier one."""
-    place = ibis.row_number().over(group_by=list(columns), order_by=ROW)
+def repeated(columns: Sequence[str], reason: str, others: Sequence[Rule]) -> Rule:
+    """A row that has the same values as an earlier one which breaks none of the other rules."""
+    is_bad = reduce(lambda a, b: a | b, (rule.broken for rule in others))
+    place = ibis.row_number().over(group_by=[*columns, is_bad], order_by=ROW)
     values = reduce(lambda a, b: a + ", " + b, (_[column].cast("string") for column in columns))
     return Rule(", ".join(columns), values, reason, place > 0)
 
@@ -108,7 +111,7 @@ def check(
 
 
 def write_rejects(tables: Iterable[Checked], path: Path) -> None:
-    """Writes all bad rows as CSV, ordered by file and row."""
+    """Writes all bad rows as CSV, ordered by file and row; see `Checked.rejects`."""
     rejects = ibis.union(*(table.rejects for table in tables))
     rejects.order_by("file", "row").to_csv(path, header=True)
 

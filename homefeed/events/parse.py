@@ -20,7 +20,7 @@ def check_engagements(engine: Backend, raw: RawTable, config: Tables, now: int) 
     """Engagements in the contract's columns.
 
     Bad ones lack an id, an action or a time, lie after `now` (Unix seconds), or repeat the user,
-    pin, action and timestamp of an earlier row.
+    pin, action and timestamp of an earlier good row.
     """
     rows = raw.rows
 
@@ -46,23 +46,25 @@ def check_engagements(engine: Backend, raw: RawTable, config: Tables, now: int) 
         Rule(Column.TIMESTAMP, _[_SOURCE_TIME], "missing timestamp", _[_SOURCE_TIME].isnull()),
         _unparseable(Column.TIMESTAMP),
         Rule(Column.TIMESTAMP, _[_SOURCE_TIME], "future timestamp", _.timestamp > now),
-        repeated((Column.USER_ID, Column.PIN_ID, Column.ACTION, Column.TIMESTAMP), "duplicate"),
     ]
+    key = (Column.USER_ID, Column.PIN_ID, Column.ACTION, Column.TIMESTAMP)
+    rules.append(repeated(key, "duplicate", rules))
     return check(engine, "engagements", raw, table, rules)
 
 
 def check_pins(engine: Backend, raw: RawTable, config: Tables) -> Checked:
-    """Pins; bad ones lack the id, repeat an earlier one's, or have no readable `created_at`."""
+    """Pins; bad ones lack the id, have no readable `created_at`, or repeat a good one's id."""
     rows = raw.rows
     own = (Column.PIN_ID, Column.IMAGE_SIGNATURE, Column.CANONICAL_SIGNATURE)
     parsed = {column: identifier(rows[column]) for column in own if column in rows.columns}
     parsed |= _lists(rows, (Column.INTERESTS, *config.list_columns), config.list_separator)
-    rules = [missing(Column.PIN_ID), repeated((Column.PIN_ID,), "duplicate pin_id")]
+    rules = [missing(Column.PIN_ID)]
     if Column.TITLE in rows.columns:
         parsed[Column.TITLE] = rows[Column.TITLE].cast("string")
     if Column.CREATED_AT in rows.columns:
         parsed |= _time(rows, Column.CREATED_AT, config.timestamp)
         rules.append(_unparseable(Column.CREATED_AT))
+    rules.append(repeated((Column.PIN_ID,), "duplicate pin_id", rules))
     return check(engine, "pins", raw, rows.mutate(**parsed), rules)
 
 
@@ -72,18 +74,17 @@ def check_users(engine: Backend, raw: RawTable, config: Tables) -> Checked:
     lists = (Column.FOLLOWED_INTERESTS, Column.INFERRED_INTERESTS, *config.list_columns)
     parsed = {Column.USER_ID: identifier(rows[Column.USER_ID])}
     parsed |= _lists(rows, lists, config.list_separator)
-    rules = [missing(Column.USER_ID), repeated((Column.USER_ID,), "duplicate user_id")]
+    rules = [missing(Column.USER_ID)]
+    rules.append(repeated((Column.USER_ID,), "duplicate user_id", rules))
     return check(engine, "users", raw, rows.mutate(**parsed), rules)
 
 
 def check_signatures(engine: Backend, raw: RawTable, config: Tables) -> Checked:
-    """Pairs of signatures; bad ones lack one, or repeat an earlier image."""
+    """Pairs of signatures; bad ones lack one, or repeat an earlier good one's image."""
     columns = (Column.IMAGE_SIGNATURE, Column.CANONICAL_SIGNATURE)
     table = raw.rows.select(FILE, ROW, **{name: identifier(raw.rows[name]) for name in columns})
-    rules = [
-        *map(missing, columns),
-        repeated((Column.IMAGE_SIGNATURE,), "duplicate image_signature"),
-    ]
+    rules = [*map(missing, columns)]
+    rules.append(repeated((Column.IMAGE_SIGNATURE,), "duplicate image_signature", rules))
     return check(engine, "signatures", raw, table, rules)
 
 

@@ -9,8 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from homefeed.contracts import Manifest, read_manifest, write_manifest
-from homefeed.export.layout import EXPORTED_TOWERS, METRIC, PIN_TOWER_FILE, USER_TOWER_FILE
+from homefeed.contracts import (
+    PIN_TOWER_FILE,
+    USER_TOWER_FILE,
+    Manifest,
+    read_manifest,
+    write_manifest,
+)
+from homefeed.export.layout import EXPORTED_TOWERS, METRIC
 from homefeed.export.parity import SAMPLES_FILE, TOLERANCE
 from homefeed.export.plain import plain_pin_tower, plain_user_tower
 from homefeed.features.encoder import (

@@ -1,8 +1,15 @@
 """Which columns are features, of which kind, for which tower: data of the recipe, not code."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from homefeed.config import Config
+
+NUMERIC = "numeric"
+HISTORY = "history"
+HISTORY_ACTIONS = "history_actions"
+OWN_TENSORS = {"user": (NUMERIC, HISTORY, HISTORY_ACTIONS), "pin": (NUMERIC,)}
+"""Tensors that a tower is fed beside those of its features, which bear their columns' names."""
 
 
 class Categorical(Config, frozen=True, tag_field="kind", tag="categorical"):
@@ -58,6 +65,10 @@ class HistoryConfig(Config, frozen=True):
             raise ValueError(f"history.delay_hours={self.delay_hours:g} must be >= 0")
 
 
+def _doubled(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
+
+
 class StatisticsConfig(Config, frozen=True):
     """Time-decayed engagement sums of a pin, fitted the same way for training and the corpus.
 
@@ -73,6 +84,11 @@ class StatisticsConfig(Config, frozen=True):
     def __post_init__(self) -> None:
         if any(h < 0 for h in self.half_life_days):
             raise ValueError(f"half_life_days={self.half_life_days}: every one must be >= 0")
+        if doubled := _doubled(self.columns):
+            raise ValueError(
+                f"half_life_days={self.half_life_days} makes {doubled} more than once: give each "
+                "half-life once"
+            )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -91,8 +107,13 @@ class FeaturesConfig(Config, frozen=True):
     def __post_init__(self) -> None:
         for side in ("user", "pin"):
             names = [feature.column for feature in getattr(self, side)]
-            if doubled := sorted({name for name in names if names.count(name) > 1}):
+            if doubled := _doubled(names):
                 raise ValueError(f"features.{side} names {doubled} more than once")
+            if taken := sorted(set(names) & set(OWN_TENSORS[side])):
+                raise ValueError(
+                    f"features.{side} names {taken}, which the towers need for inputs of their "
+                    f"own: rename the column in events.input.{side}_columns"
+                )
         users = {each.column: each for each in self.user if isinstance(each, Categorical)}
         for pin in self.pin:
             user = users.get(pin.column)

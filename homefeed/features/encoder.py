@@ -14,15 +14,20 @@ import msgspec
 import numpy as np
 
 from homefeed.contracts import Column
-from homefeed.features.config import Categorical, Embedding, Feature, FeaturesConfig, Numeric
+from homefeed.features.config import (
+    HISTORY,
+    HISTORY_ACTIONS,
+    NUMERIC,
+    Categorical,
+    Embedding,
+    Feature,
+    FeaturesConfig,
+    Numeric,
+)
 
 PADDING_ROW = 0
 OUT_OF_VOCABULARY_ROW = 1
 FIRST_ROW = 2
-
-NUMERIC = "numeric"
-HISTORY = "history"
-HISTORY_ACTIONS = "history_actions"
 
 FEATURES_FILE = "features.json"
 

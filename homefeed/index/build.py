@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 
 from homefeed.config import to_builtins
 from homefeed.contracts import Column, Manifest, read_manifest, write_manifest
+from homefeed.corpus.layout import CORPUS, CORPUS_FILE, EMBEDDINGS, EMBEDDINGS_FILE
+from homefeed.export.layout import METRIC
 from homefeed.index.approximate import ApproximateIndex
 from homefeed.index.config import IndexConfig
 from homefeed.index.gate import Gate
@@ -20,7 +22,6 @@ from homefeed.index.train import train_ivf
 
 PROBE_SHARES = (0.03, 0.06, 0.12, 0.25)
 """Shares of the lists that a search visits: the first one that meets `min_recall` is taken."""
-METRIC = "inner_product"
 EMBEDDINGS_AT_ONCE = 1 << 20
 """Rows of one read; each read hashes all pin ids of the corpus."""
 
@@ -43,11 +44,11 @@ def build_index(
         ValueError: the corpus is empty; the embeddings differ in embedding space or dimension, or
             do not match the corpus pin by pin; or recall stays below `config.min_recall`.
     """
-    corpus_manifest = read_manifest(corpus, "corpus")
-    parts = [read_manifest(folder, "embeddings") for folder in embeddings]
+    corpus_manifest = read_manifest(corpus, CORPUS)
+    parts = [read_manifest(folder, EMBEDDINGS) for folder in embeddings]
     space, dimension = _check_spaces(embeddings, parts)
     pins = pq.read_table(
-        corpus / "corpus.parquet",
+        corpus / CORPUS_FILE,
         columns=[Column.PIN_ID, Column.CANONICAL_SIGNATURE, Column.INTERESTS],
     )
     if not pins.num_rows:
@@ -64,7 +65,7 @@ def build_index(
     num_interests = save_postings(output, [interests[row] for row in order])
     search = _build_search(config, vectors, output)
 
-    inputs = {"corpus": corpus_manifest.fingerprint}
+    inputs = {CORPUS: corpus_manifest.fingerprint}
     inputs |= {f"embeddings_{part}": each.fingerprint for part, each in enumerate(parts)}
     details = {
         "embedding_space": space,
@@ -109,7 +110,7 @@ def _write_vectors(
     num_found = np.zeros(len(pin_ids), np.int64)
     known = pc.SetLookupOptions(value_set=pin_ids)
     for folder in embeddings:
-        parquet = pq.ParquetFile(folder / "embeddings.parquet")
+        parquet = pq.ParquetFile(folder / EMBEDDINGS_FILE)
         for batch in parquet.iter_batches(batch_size=EMBEDDINGS_AT_ONCE):
             rows = pc.call_function("index_in", [batch["pin_id"]], known)
             if rows.null_count:

@@ -22,3 +22,6 @@ class IndexConfig(Config, frozen=True):
             raise ValueError(f"index.recall_k={self.recall_k} must be at least 1")
         if not 0 <= self.min_recall <= 1:
             raise ValueError(f"index.min_recall={self.min_recall} must lie in [0, 1]")
+        for name in ("flat_up_to", "scan_up_to"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"index.{name}={getattr(self, name)} must be >= 0")

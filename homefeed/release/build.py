@@ -10,21 +10,23 @@ import msgspec
 import pyarrow.parquet as pq
 
 from homefeed.contracts import (
+    PIN_TOWER_FILE,
+    USER_TOWER_FILE,
     Column,
     Manifest,
     hash_files,
     read_manifest,
     write_manifest,
 )
+from homefeed.corpus.layout import CORPUS, CORPUS_FILE
+from homefeed.export.layout import EXPORTED_TOWERS
 from homefeed.features.encoder import FEATURES_FILE, FeatureEncoder
 from homefeed.index.layout import INDEX
 from homefeed.release.bundle import (
     INDEX_FOLDER,
     MODEL_STORE_FOLDER,
-    PIN_TOWER_FILE,
     POPULAR_FILE,
     RELEASE,
-    USER_TOWER_FILE,
     USERS_FOLDER,
     Popular,
     ReleaseManifest,
@@ -56,14 +58,14 @@ def build_release(
         ValueError: the output holds files already, or the artifacts do not belong together; names
             both sides.
     """
-    towers = read_manifest(exported, "exported_towers")
-    pins = read_manifest(corpus, "corpus")
+    towers = read_manifest(exported, EXPORTED_TOWERS)
+    pins = read_manifest(corpus, CORPUS)
     search = read_manifest(index, INDEX)
     snapshot = read_manifest(users, USERS)
     _check_space(exported, towers, index, search)
-    if search.inputs["corpus"] != pins.fingerprint:
+    if search.inputs[CORPUS] != pins.fingerprint:
         raise ValueError(
-            f"{index} was built from the corpus {search.inputs['corpus'][:12]}, {corpus} is "
+            f"{index} was built from the corpus {search.inputs[CORPUS][:12]}, {corpus} is "
             f"{pins.fingerprint[:12]}: bundle an index with its own corpus"
         )
     _check_features(exported, users, snapshot)
@@ -79,10 +81,10 @@ def build_release(
     (output / POPULAR_FILE).write_bytes(msgspec.json.encode(_popular(corpus)))
 
     inputs = {
-        "exported_towers": towers.fingerprint,
-        "corpus": pins.fingerprint,
-        "index": search.fingerprint,
-        "users": snapshot.fingerprint,
+        EXPORTED_TOWERS: towers.fingerprint,
+        CORPUS: pins.fingerprint,
+        INDEX: search.fingerprint,
+        USERS: snapshot.fingerprint,
         "model_store": _hash(hash_files(model_store, leave_out=())),
     }
     created_at = int(time.time())
@@ -135,7 +137,7 @@ def _popular(corpus: Path) -> Popular:
     pins: list[str] = []
     interests: dict[str, list[str]] = {}
     columns = [Column.PIN_ID, Column.INTERESTS]
-    for batch in pq.ParquetFile(corpus / "corpus.parquet").iter_batches(columns=columns):
+    for batch in pq.ParquetFile(corpus / CORPUS_FILE).iter_batches(columns=columns):
         for pin_id, own in zip(*(batch[c].to_pylist() for c in columns), strict=True):
             if len(pins) < NUM_POPULAR:
                 pins.append(pin_id)

@@ -16,13 +16,18 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from homefeed.contracts import MANIFEST_FILE, Manifest, iso, read_manifest, sha256_file
+from homefeed.contracts import (
+    MANIFEST_FILE,
+    USER_TOWER_FILE,
+    Manifest,
+    iso,
+    read_manifest,
+    sha256_file,
+)
 from homefeed.features.encoder import FEATURES_FILE
 
 RELEASE = "release"
 """Kind of the artifact."""
-USER_TOWER_FILE = "user_tower.pt"
-PIN_TOWER_FILE = "pin_tower.pt"
 POPULAR_FILE = "popular.json"
 INDEX_FOLDER = "index"
 USERS_FOLDER = "users"
@@ -89,11 +94,6 @@ class Release:
     def user_tower(self) -> Path:
         """TorchScript user tower."""
         return self.folder / USER_TOWER_FILE
-
-    @property
-    def pin_tower(self) -> Path:
-        """TorchScript pin tower."""
-        return self.folder / PIN_TOWER_FILE
 
     @property
     def features(self) -> Path:

@@ -1,6 +1,6 @@
 """Writes the users' snapshot of a release; apart from its reader, which serving imports."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -9,9 +9,13 @@ import msgspec
 from tqdm import tqdm
 
 from homefeed.contracts import Column, Manifest, Window, read_manifest, write_manifest
+from homefeed.dataset.layout import DATASET
+from homefeed.events.files import RESERVED
+from homefeed.events.layout import ENGAGEMENTS_FILE, USERS_FILE
 from homefeed.features.encoder import FEATURES_FILE, FeatureEncoder, HistoryItem
 from homefeed.features.users import UserRecord
-from homefeed.release.users import USERS, USERS_FILE, user_key
+from homefeed.release.users import USERS, user_key
+from homefeed.release.users import USERS_FILE as SNAPSHOT_FILE
 
 EVENTS_AT_ONCE = 5_000_000
 """Users are taken in parts of about so many events: DuckDB cannot spill lists to disk."""
@@ -19,19 +23,23 @@ USERS_AT_ONCE = 1_000
 """Users of one read and one LMDB transaction."""
 FIRST_MAP_BYTES = 1 << 26
 
+OWN_COLUMNS = (Column.USER_ID, Column.FOLLOWED_INTERESTS, Column.INFERRED_INTERESTS)
+
 EVENTS = """
     SELECT user_id, pin_id, action, timestamp, event_id
     FROM read_parquet($engagements)
     WHERE split IN ('train', 'validation')
 """
+HISTORY, SEEN = f"{RESERVED}history", f"{RESERVED}seen"
+"""No column of the users bears such a name."""
 RECORDS = f"""
     WITH events AS ({EVENTS}),
-    chosen AS (SELECT * FROM read_parquet($users) WHERE hash(user_id) % $parts = $part),
+    chosen AS (SELECT {{columns}} FROM read_parquet($users) WHERE hash(user_id) % $parts = $part),
     engaged AS (
         SELECT
             user_id,
             list(
-                {{'pin_id': pin_id, 'action': action, 'timestamp': timestamp}}
+                struct_pack(pin_id := pin_id, action := action, timestamp := timestamp)
                 ORDER BY timestamp DESC, event_id DESC
             )[:$length] AS history,
             list(DISTINCT pin_id ORDER BY pin_id) AS seen
@@ -39,7 +47,7 @@ RECORDS = f"""
         WHERE hash(user_id) % $parts = $part
         GROUP BY user_id
     )
-    SELECT chosen.*, history, seen
+    SELECT chosen.*, engaged.history AS {HISTORY}, engaged.seen AS {SEEN}
     FROM chosen LEFT JOIN engaged USING (user_id)
     ORDER BY user_id
 """
@@ -58,17 +66,17 @@ def write_user_snapshot(dataset: Path, output: Path) -> Manifest:
     Returns:
         The manifest of the snapshot.
     """
-    source = read_manifest(dataset, "dataset")
+    source = read_manifest(dataset, DATASET)
     encoder = FeatureEncoder.load(dataset / FEATURES_FILE)
     output.mkdir(parents=True, exist_ok=True)
-    num_users = _write(output / USERS_FILE, _records(dataset, encoder))
+    num_users = _write(output / SNAPSHOT_FILE, _records(dataset, encoder))
     serving_time = source.details["serving_time"]
     return write_manifest(
         output,
         Manifest(
             kind=USERS,
             window=Window(source.window.start, serving_time) if source.window else None,
-            inputs={"dataset": source.fingerprint},
+            inputs={DATASET: source.fingerprint},
             details={
                 "num_users": num_users,
                 "serving_time": serving_time,
@@ -82,10 +90,11 @@ def write_user_snapshot(dataset: Path, output: Path) -> Manifest:
 def _records(dataset: Path, encoder: FeatureEncoder) -> Iterator[list[tuple[str, UserRecord]]]:
     """Users with what is known of them, in batches; memory follows the batch, not the log."""
     files = {
-        "engagements": str(dataset / "engagements.parquet"),
-        "users": str(dataset / "users.parquet"),
+        "engagements": str(dataset / ENGAGEMENTS_FILE),
+        "users": str(dataset / USERS_FILE),
     }
     columns = [feature.column for feature in encoder.config.user]
+    query = RECORDS.format(columns=_identifiers([*OWN_COLUMNS, *columns]))
     with duckdb.connect() as connection:
         num_events, num_users = connection.execute(
             "SELECT (SELECT count(*) FROM read_parquet($engagements)), "
@@ -96,18 +105,23 @@ def _records(dataset: Path, encoder: FeatureEncoder) -> Iterator[list[tuple[str,
         with tqdm(total=num_users, desc="writing users", unit="user") as progress:
             for part in range(num_parts):
                 asked = {"parts": num_parts, "part": part, "length": encoder.config.history.length}
-                records = connection.sql(RECORDS, params=files | asked)
+                records = connection.sql(query, params=files | asked)
                 for batch in records.to_arrow_reader(USERS_AT_ONCE):
                     rows = batch.to_pylist()
                     yield [(row[Column.USER_ID], _record(row, columns)) for row in rows]
                     progress.update(len(rows))
 
 
+def _identifiers(names: Iterable[str]) -> str:
+    """Columns as SQL names them, each once."""
+    return ", ".join('"' + name.replace('"', '""') + '"' for name in dict.fromkeys(names))
+
+
 def _record(row: dict, columns: list[str]) -> UserRecord:
     return UserRecord(
         features={column: row[column] for column in columns},
-        history=tuple(HistoryItem(**item) for item in row["history"] or ()),
-        seen=tuple(row["seen"] or ()),
+        history=tuple(HistoryItem(**item) for item in row[HISTORY] or ()),
+        seen=tuple(row[SEEN] or ()),
         followed_interests=tuple(row[Column.FOLLOWED_INTERESTS] or ()),
         inferred_interests=tuple(row[Column.INFERRED_INTERESTS] or ()),
     )

@@ -4,7 +4,8 @@ The other rows of a batch are an example's negatives, and each comes with its pi
 its own time. Drawn from the whole log, these would tell when a row happened: the towers would learn
 to match users and pins by date, which is worth nothing when the whole corpus is scored at one time.
 So a batch is drawn from a block of examples that follow each other, and the probability that it
-holds a pin follows from the pin's share of the block.
+holds a pin follows from the pin's share of the block. Blocks are taken in order of time, so that
+what the towers saw last is what is served next.
 """
 
 from collections.abc import Iterator
@@ -44,10 +45,9 @@ class Batches:
         self._seed = seed
 
     def epoch(self, epoch: int) -> list[Rows]:
-        """All batches of an epoch, in the order to take them; a block's odd rest is left out."""
+        """All batches of an epoch, block by block; a block's odd rest is left out."""
         random = np.random.default_rng((self._seed, epoch))
-        batches = [batch for block in self._blocks(random) for batch in self._draw(block, random)]
-        return [batches[place] for place in random.permutation(len(batches))]
+        return [batch for block in self._blocks(random) for batch in self._draw(block, random)]
 
     def _blocks(self, random: np.random.Generator) -> Iterator[range]:
         """Blocks whose borders differ from epoch to epoch."""

@@ -21,8 +21,9 @@ from homefeed.towers.model import TwoTowers
 from homefeed.towers.validate import Validation
 
 WARM_UP_BATCHES = 50
-LAST_RATE = 0.02
-"""Share of the learning rate that the linear decay over `max_epochs` ends at."""
+LAST_RATE = 0.5
+"""Share of the learning rate that the linear decay over `max_epochs` ends at: not near zero, as the
+examples that come last are the ones nearest to what is served."""
 
 
 class Trainer:

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from homefeed.config import from_yaml
 from homefeed.contracts import Manifest, Window, write_manifest
 from homefeed.corpus.config import CorpusConfig
 from homefeed.corpus.select import select_corpus
@@ -129,3 +130,17 @@ def test_after_a_real_data_set(tiny_dataset: Path, tmp_path: Path) -> None:
     assert found == {pin: count for pin, count in counts.items() if count}
     again = select_corpus(tiny_dataset, EVERYTHING, TINY_FEATURES, tmp_path / "again")
     assert again.files == manifest.files
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("max_pins: 0", "corpus.max_pins=0 must be at least 1"),
+        ("window_days: 0", "corpus.window_days=0 must be at least 1, or null"),
+        ("half_life_days: -1", "corpus.half_life_days=-1 must be >= 0"),
+        ("min_engagements: -0.5", "corpus.min_engagements=-0.5 must be >= 0"),
+    ],
+)
+def test_what_cannot_be_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        from_yaml(text, CorpusConfig, "recipe")

@@ -65,7 +65,10 @@ def test_the_page_holds_the_numbers(page: Page, evaluation: Evaluation) -> None:
     assert f"Release {evaluation.release_version}" in words
     assert evaluation.dataset in words
     assert "recall@5 = 1.0000, recall@20 = 1.0000." in words
-    assert "3 epochs in 4 seconds; the weights are those of epoch 3, chosen by recall@10" in words
+    assert (
+        "3 epochs in 4 seconds; validation chose epoch 3 by recall@10 (the dashed line)." in words
+    )
+    assert "trained anew" not in words
     for title in ("Recall", "NDCG", "Hit rate", "Coverage", "Training loss", "Validation"):
         assert title in words
 
@@ -124,6 +127,14 @@ def test_hostile_names_are_text(evaluation: Evaluation) -> None:
 
 def test_equal_evaluations_give_equal_pages(evaluation: Evaluation, text: str) -> None:
     assert render_report(evaluation, TRAINING) == text
+
+
+def test_a_refit_is_told(evaluation: Evaluation) -> None:
+    refit = tuple(msgspec.structs.replace(each, validation={}) for each in TRAINING.epochs[:2])
+    again = msgspec.structs.replace(TRAINING, best_epoch=2, refit=refit)
+    words = " ".join(Page(render_report(evaluation, again)).text.split())
+    assert "validation chose epoch 2 by recall@10 (the dashed line). The towers were then" in words
+    assert "trained anew on training and validation for 2 epochs, in 3 seconds." in words
 
 
 def test_one_epoch_and_one_cutoff_make_a_page(evaluation: Evaluation) -> None:

@@ -163,6 +163,49 @@ def test_too_many_bad_pins_stop_the_run_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "reasons"),
+    [
+        (
+            "pins",
+            "pin_id,created_at\n1,x\n1,5\n1,6\n",
+            ["unparseable created_at", "duplicate pin_id"],
+        ),
+        (
+            "signatures",
+            "image_signature,canonical_signature\n1,\n1,5\n1,6\n",
+            ["missing canonical_signature", "duplicate image_signature"],
+        ),
+    ],
+)
+def test_a_bad_row_makes_no_later_one_a_duplicate(
+    tmp_path: Path, name: str, text: str, reasons: list[str]
+) -> None:
+    settings: dict[str, Any] = {
+        "pins": write_csv(tmp_path / "pins.csv", "pin_id,image_signature\n1,1\n")
+    }
+    settings |= {name: write_csv(tmp_path / f"{name}.csv", text)}
+    import_events(
+        tables(tmp_path, "user_id,pin_id,timestamp\na,1,9\n", **settings), tmp_path / "out"
+    )
+    assert [(row["row"], row["reason"]) for row in rejects(tmp_path / "out")] == [
+        ("1", reasons[0]),
+        ("3", reasons[1]),
+    ]
+    (good,) = read(tmp_path / "out", name)
+    assert "5" in {str(value) for value in good.values()}
+
+
+def test_rows_are_counted_without_malformed_lines(tmp_path: Path) -> None:
+    text = 'user_id,pin_id,timestamp\n"a\na",1,5\nb,1,5,extra\nc,,5\nd,1,5,extra\ne,1,5\n'
+    import_events(tables(tmp_path, text), tmp_path / "out")
+    assert [(row["row"], row["reason"]) for row in rejects(tmp_path / "out")] == [
+        ("2", "missing pin_id"),
+        ("3", "malformed line"),
+        ("5", "malformed line"),
+    ]
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("user_id,pin_id,timestamp\n", "no usable engagement among its 0 rows"),

@@ -55,6 +55,10 @@ def test_statistics_are_named_by_their_half_life() -> None:
         ("pin: [{column: image}]", "missing required field `kind`"),
         ("history: {length: 0}", "history.length=0 must be >= 1"),
         ("statistics: {half_life_days: [7, -1]}", r"\(7.0, -1.0\): every one must be >= 0"),
+        (
+            "statistics: {half_life_days: [1, 7, 1.0]}",
+            r"\(1.0, 7.0, 1.0\) makes \['engagements_1d'\] more than once",
+        ),
         ("pins: []", "unknown field `pins`"),
     ],
 )
@@ -70,3 +74,18 @@ def test_a_column_is_one_feature_of_a_side() -> None:
     with pytest.raises(ValueError, match=r"features.pin names \['age'\] more than once"):
         FeaturesConfig(pin=age)
     FeaturesConfig(user=age[:1], pin=age[1:])
+
+
+@pytest.mark.parametrize(
+    ("side", "column"),
+    [("user", "history"), ("user", "history_actions"), ("user", "numeric"), ("pin", "numeric")],
+)
+def test_the_towers_own_inputs_are_no_features(side: str, column: str) -> None:
+    text = f"{side}: [{{kind: categorical, column: {column}}}]"
+    message = rf"features.{side} names \['{column}'\].*events.input.{side}_columns"
+    with pytest.raises(ValueError, match=message):
+        from_yaml(text, FeaturesConfig, "recipe")
+
+
+def test_a_pin_has_no_history() -> None:
+    FeaturesConfig(pin=(Categorical(column="history"),))

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from homefeed.config import from_yaml
 from homefeed.contracts import read_manifest
 from homefeed.index.build import build_index
 from homefeed.index.config import IndexConfig
@@ -131,3 +132,9 @@ def test_an_odd_dimension_cannot_be_approximate(tmp_path: Path) -> None:
     corpus, embeddings = random_artifacts(tmp_path, 100, 7)
     with pytest.raises(ValueError, match="7 dimensions"):
         build_index(corpus, [embeddings], IndexConfig(kind="ivf"), tmp_path / "index")
+
+
+@pytest.mark.parametrize("name", ["flat_up_to", "scan_up_to"])
+def test_a_size_below_zero_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"index.{name}=-1 must be >= 0"):
+        from_yaml(f"{name}: -1", IndexConfig, "recipe")

@@ -12,6 +12,7 @@ import pytest
 
 from homefeed.events.config import EventsConfig
 from homefeed.towers.config import TrainingConfig
+from pipelines.code_version import code_version
 from tests.pipelines.tiny_recipe import write_recipe
 
 pytestmark = pytest.mark.slow
@@ -47,7 +48,9 @@ class Runs:
 
     @property
     def checkpoints(self) -> list[Path]:
-        return list((self._folder / "work" / "pipeline" / "checkpoints").glob("*.pt"))
+        return list(
+            (self._folder / "work" / "pipeline" / "checkpoints").glob(f"{code_version()}/*.pt")
+        )
 
     def wait_until(self, is_so: Callable[[], object]) -> None:
         assert self._process is not None

@@ -74,7 +74,7 @@ def test_what_recent_runs_used_is_kept(work: WorkFolder) -> None:
     artifacts = {}
     for run in range(KEPT_RUNS + 2):
         artifacts[run] = add_step(work, str(run), f"run {run}")
-        work.checkpoints.mkdir()
+        (work.checkpoints / f"code {run}").mkdir(parents=True)
         work.keep([str(run), "0"])
     assert [run for run, artifact in artifacts.items() if artifact.exists()] == [0, 2, 3, 4]
     assert not work.checkpoints.exists()

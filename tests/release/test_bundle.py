@@ -52,7 +52,7 @@ def test_a_release_holds_all_that_serving_needs(release: Path, parts: Parts) -> 
     opened = Release.open(release)
     assert opened.embedding_space == "space-a"
     assert opened.user_tower.read_bytes() == (parts["exported"] / "user_tower.pt").read_bytes()
-    assert opened.pin_tower.is_file()
+    assert (release / "pin_tower.pt").is_file()
     assert opened.features.is_file()
     assert read_manifest(opened.index, "index") == read_manifest(parts["index"], "index")
     assert read_manifest(opened.users, "users") == read_manifest(parts["users"], "users")

@@ -1,14 +1,16 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from homefeed.features.encoder import HistoryItem
+from homefeed.features.encoder import FEATURES_FILE, HistoryItem
 from homefeed.features.users import UserRecord
 from homefeed.release import write_users
 from homefeed.release.users import UserSnapshot
 from homefeed.release.write_users import write_user_snapshot
-from tests.index.artifacts import SERVING_TIME, write_dataset
+from tests.index.artifacts import SERVING_TIME, encoder, write_dataset
 
 LONG = "long " * 200
 USERS = [
@@ -50,6 +52,35 @@ def test_a_record_is_what_was_known_at_serving_time(snapshot: Path) -> None:
             followed_interests=("art",),
         )
         assert users.get("bo") == UserRecord({"age": None}, inferred_interests=("cats",))
+
+
+def test_other_columns_of_the_users_do_not_matter(dataset: Path, tmp_path: Path) -> None:
+    write_user_snapshot(dataset, tmp_path / "without")
+    table = pq.read_table(dataset / "users.parquet")
+    for name in ("history", "seen", "timestamp", "split"):
+        table = table.append_column(name, pa.array(["own"] * len(table)))
+    pq.write_table(table, dataset / "users.parquet")
+    write_user_snapshot(dataset, tmp_path / "with")
+    with (
+        UserSnapshot.open(tmp_path / "without") as expected,
+        UserSnapshot.open(tmp_path / "with") as found,
+    ):
+        for user in ("anna", "bo", LONG):
+            assert found.get(user) == expected.get(user)
+
+
+@pytest.mark.parametrize("name", ["seen", "chosen", 'a "b" {c}'])
+def test_a_feature_may_have_any_name(dataset: Path, tmp_path: Path, name: str) -> None:
+    table = pq.read_table(dataset / "users.parquet")
+    pq.write_table(
+        table.append_column(name, pa.array(["18"] * len(table))), dataset / "users.parquet"
+    )
+    encoder((name,)).save(dataset / FEATURES_FILE)
+    write_user_snapshot(dataset, tmp_path / "users")
+    with UserSnapshot.open(tmp_path / "users") as users:
+        record = users.get("anna")
+        assert record is not None
+        assert (record.features, record.seen) == ({name: "18"}, ("p1", "p2", "p3"))
 
 
 def test_ids_beyond_the_key_limit_are_found(snapshot: Path) -> None:

@@ -27,6 +27,14 @@ def test_batches_are_whole_disjoint_and_of_one_time(
     assert all(np.ptp(own) < size * (block_batches + 2) for own in rows)
 
 
+def test_blocks_come_in_order_of_time() -> None:
+    batches = Batches(np.zeros(4_000, np.int64), 50, 4, seed=0).epoch(1)
+    starts = [batch.rows.min() for batch in batches]
+    # Within a block of 200 examples, and its borders' rests, the order is by chance.
+    assert all(later > earlier - 400 for earlier, later in zip(starts, starts[1:], strict=False))
+    assert starts != sorted(starts)
+
+
 def test_most_examples_are_seen_in_every_epoch() -> None:
     batches = Batches(np.zeros(10_000, np.int64), 64, 8, seed=0)
     seen = {row for batch in batches.epoch(1) for row in batch.rows.tolist()}

@@ -13,7 +13,8 @@ import httpx
 import psutil
 import pytest
 
-from homefeed.release.bundle import MODEL_STORE_FOLDER, USER_TOWER_FILE
+from homefeed.contracts import USER_TOWER_FILE
+from homefeed.release.bundle import MODEL_STORE_FOLDER
 from serving.local import HOST, LocalServing, free_ports, read_state
 from serving.local.state import STATE_FILE
 from serving.torchserve.archive import MODEL_FOLDER
