@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
 INSTALLED := $(VENV)/installed
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --no-compile -q
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --retries 10 install --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format generate lock bench clean
+.PHONY: help setup demo measure test lint format generate lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -21,13 +21,17 @@ $(INSTALLED): $(LOCK) pyproject.toml
 	@echo "Making $(VENV) from $(LOCK): about two minutes"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) --constraint $(LOCK) setuptools wheel torch
-	@$(PIP) --no-deps --no-build-isolation -r $(LOCK) || \
-		{ echo "A package broke on its way; once more"; $(PIP) --no-deps --no-build-isolation -r $(LOCK); }
-	@$(PIP) --no-deps --no-build-isolation -e .
+	@$(PIP) --no-deps --no-build-isolation -r $(LOCK)
+	@$(PIP) -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: $(INSTALLED) ## From MovieLens-1M to REST recommendations, on this machine
 	@$(BIN)/homefeed demo
+
+measure: $(INSTALLED) ## Measure the README's figures again, from nothing, and write its tables
+	@rm -rf build/measure
+	@$(BIN)/homefeed demo --work build/measure --results docs/results/demo.json
+	@$(BIN)/python -m homefeed.evaluation.results README.md
 
 test: lint ## Check and test everything
 	@$(BIN)/pytest
@@ -42,8 +46,9 @@ format: $(INSTALLED) ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-generate: $(INSTALLED) ## Write the generated files again: compiled pipelines, tables of results
+generate: $(INSTALLED) ## Write the generated files again: compiled pipelines, reference, tables of results
 	@$(BIN)/python -m pipelines.compile
+	@$(BIN)/python -m homefeed.cli.reference docs/recipes.md
 	@$(BIN)/python -m homefeed.evaluation.results README.md docs/*.md
 
 lock: $(INSTALLED) ## Resolve requirements/*.in into requirements/*.txt again

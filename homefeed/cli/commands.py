@@ -47,11 +47,15 @@ def demo(
     ] = "ml-1m",
     work: Work = DEFAULT_WORK,
     users: Annotated[int, typer.Option(min=1, help="Users to show.")] = 3,
+    results: Annotated[
+        Path | None,
+        typer.Option(help="JSON file that also gets the figures, as measured from nothing."),
+    ] = None,
 ) -> None:
     """Run the pipeline, serve the release, ask it, show what came out, and stop everything."""
     from homefeed.cli.demo import run_demo
 
-    run_demo(recipe, work, users)
+    run_demo(recipe, work, users, results)
 
 
 @app.command()

@@ -1,5 +1,9 @@
 """Where the commands print: results to standard output, what goes on to standard error."""
 
+import shlex
+import sys
+from pathlib import Path
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -23,6 +27,12 @@ log = _make_console(stderr=True)
 def say(text: str, style: str | None = None) -> None:
     """Prints a line that is never broken, so that commands and paths in it can be copied."""
     console.print(text, style=style, soft_wrap=True)
+
+
+def program() -> str:
+    """The running program as it can be typed in the folder where it was started."""
+    path, here = Path(sys.argv[0]).absolute(), Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def make_table(*columns: str, right: tuple[str, ...] = (), title: str | None = None) -> Table:

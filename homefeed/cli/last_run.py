@@ -10,14 +10,12 @@ RUN_FILE = "run.json"
 
 
 class LastRun(msgspec.Struct, frozen=True, kw_only=True):
-    """`run.json`: the recipe as it was named, and the folders of the artifacts."""
+    """`run.json`: the release that was made and the data set behind it."""
 
-    recipe: str
     release: str
     version: str
     """Of the release."""
     dataset: str
-    evaluation: str
 
 
 def record_run(work: Path, run: LastRun) -> None:

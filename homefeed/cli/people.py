@@ -21,10 +21,8 @@ class Person(NamedTuple):
     """A user as of serving time, and what the user did after it."""
 
     user_id: str
-    num_known: int
-    """Engagements before the test split."""
     recent: Sequence[str]
-    """Pins of the last few of them, most recent first."""
+    """Pins of the last few engagements before the test split, most recent first."""
     later: frozenset[str]
     """Pins of the user's test events."""
 
@@ -56,17 +54,14 @@ def read_crowd(dataset: Path, num_shown: int, scratch: Path) -> Crowd:
         nearest = sorted(
             range(len(user_ids)), key=lambda place: abs(num_known[place] - READABLE_HISTORY)
         )
-        shown = [
-            _read_person(engagements, user_ids[place], num_known[place])
-            for place in nearest[:num_shown]
-        ]
+        shown = [_read_person(engagements, user_ids[place]) for place in nearest[:num_shown]]
     return Crowd(user_ids, shown)
 
 
-def _read_person(engagements: ir.Table, user_id: str, num_known: int) -> Person:
+def _read_person(engagements: ir.Table, user_id: str) -> Person:
     own = engagements.filter(_[Column.USER_ID] == user_id)
     latest_first = own.order_by(_[Column.TIMESTAMP].desc(), _[Column.EVENT_ID].desc())
     rows = latest_first.select(Column.PIN_ID, SPLIT).to_pyarrow().to_pylist()
     known = [row[Column.PIN_ID] for row in rows if row[SPLIT] != TEST]
     later = frozenset(row[Column.PIN_ID] for row in rows if row[SPLIT] == TEST)
-    return Person(user_id, num_known, tuple(dict.fromkeys(known))[:NUM_RECENT], later)
+    return Person(user_id, tuple(dict.fromkeys(known))[:NUM_RECENT], later)

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from homefeed.cli.console import console, make_table, say
 from homefeed.cli.last_run import LastRun, record_run
+from homefeed.cli.service import refuse_served
 from homefeed.cli.signals import stop_in_order
 from homefeed.evaluation.layout import MODEL, REPORT_FILE, Evaluation, read_evaluation
 from pipelines.local import LocalRun, run_locally
@@ -30,31 +31,35 @@ def run_pipeline(recipe: str, work: Path) -> tuple[LocalRun, Evaluation]:
             reused.
 
     Raises:
-        ValueError: the recipe or its log cannot be used.
+        ValueError: the recipe or its log cannot be used, or the work folder is being served.
         RuntimeError: a stage failed.
     """
     stop_in_order()
+    refuse_served(work)
     run = run_locally(recipe, work)
     evaluation = read_evaluation(run.evaluation)
     shutil.copyfile(run.evaluation / REPORT_FILE, work / REPORT_FILE)
     record_run(
         work,
         LastRun(
-            recipe=recipe,
             release=str(run.release.resolve()),
             version=evaluation.release_version,
             dataset=str(run.dataset.resolve()),
-            evaluation=str(run.evaluation.resolve()),
         ),
     )
     return run, evaluation
 
 
+def shown_metrics(evaluation: Evaluation) -> list[str]:
+    """The metrics that say most, in the order of a table."""
+    first = evaluation.cutoffs[0]
+    recall = [f"recall@{cutoff}" for cutoff in evaluation.cutoffs]
+    return [*recall, f"ndcg@{first}", f"coverage@{first}"]
+
+
 def metrics_table(evaluation: Evaluation) -> Table:
     """The model beside the baselines."""
-    first = evaluation.cutoffs[0]
-    names = [f"recall@{cutoff}" for cutoff in evaluation.cutoffs]
-    names += [f"ndcg@{first}", f"coverage@{first}"]
+    names = shown_metrics(evaluation)
     population = evaluation.population
     table = make_table(
         "recommender",

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from homefeed.cli.catalogue import first_user
-from homefeed.cli.console import log, say
+from homefeed.cli.console import log, program, say
 from homefeed.cli.last_run import read_last_run
 from homefeed.cli.signals import stop_in_order
 from serving.client.client import PATH
-from serving.local import HOST, LocalServing, ServingState, read_state
+from serving.local import HOST, LocalServing, ServingState
 
 
 def serve_release(release: Path | None, work: Path, port: int) -> NoReturn:
@@ -32,8 +32,8 @@ def serve_release(release: Path | None, work: Path, port: int) -> NoReturn:
         last = read_last_run(work)
         if last is None:
             raise ValueError(
-                f"{work} holds no run to serve: make one with `homefeed run ml-1m --work {work}`, "
-                "or name the folder of a release"
+                f"{work} holds no run to serve: make one with `{program()} run ml-1m --work "
+                f"{shlex.quote(str(work))}`, or name the folder of a release"
             )
         release = Path(last.release)
     _refuse_taken(port)
@@ -50,19 +50,6 @@ def start_serving(release: Path, work: Path, port: int = 0) -> Iterator[LocalSer
         with log.status("starting TorchServe and the FAISS sidecar"):
             serving = stack.enter_context(LocalServing(release, work, port=port))
         yield serving
-
-
-def refuse_second(work: Path) -> None:
-    """Says early what `LocalServing` would say after a whole run of the pipeline.
-
-    Raises:
-        ValueError: a release is served from the work folder.
-    """
-    if state := read_state(work):
-        raise ValueError(
-            f"release {state.version} is being served from {work} at {state.url}: stop that "
-            "first, or give another folder with --work"
-        )
 
 
 def _refuse_taken(port: int) -> None:

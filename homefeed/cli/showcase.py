@@ -11,7 +11,7 @@ from serving.client import HomefeedClient
 
 NUM_PINS = 10
 """Pins shown for each user."""
-NEWCOMER = Person("somebody-new", num_known=0, recent=(), later=frozenset())
+NEWCOMER = Person("somebody-new", recent=(), later=frozenset())
 """Stands for all users that a release does not know."""
 
 

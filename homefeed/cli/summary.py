@@ -1,4 +1,4 @@
-"""`summary.json`: the figures of a demonstration, for people and for `docs/results`."""
+"""`summary.json`: the figures of a demonstration."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from homefeed.dataset.layout import DATASET
 from homefeed.evaluation.layout import Evaluation, Metrics
 from homefeed.evaluation.provenance import commit, machine
 from homefeed.events.layout import ENGAGEMENTS_FILE
-from pipelines.local import LocalRun
+from pipelines.local import LocalRun, StageUsage
 
 SUMMARY_FILE = "summary.json"
 
@@ -32,15 +32,6 @@ class DatasetFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Users that the metrics are a mean over."""
 
 
-class StageFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What a stage took; where it was reused, when it ran."""
-
-    name: str
-    seconds: float
-    peak_memory_bytes: int
-    reused: bool
-
-
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -54,7 +45,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Of the model and of each baseline, on the same users and pins."""
     ann_recall: Metrics
     latency: Latency
-    stages: Sequence[StageFigures]
+    stages: Sequence[StageUsage]
     total_seconds: float
     """From the start of the command to the last answer."""
 
@@ -72,15 +63,7 @@ def summarise(
         metrics=evaluation.recommenders,
         ann_recall=evaluation.ann_recall,
         latency=latency,
-        stages=[
-            StageFigures(
-                name=stage.name,
-                seconds=stage.seconds,
-                peak_memory_bytes=stage.peak_memory_bytes,
-                reused=stage.reused,
-            )
-            for stage in run.stages
-        ],
+        stages=run.stages,
         total_seconds=round(total_seconds, 1),
     )
 

@@ -49,10 +49,8 @@ def leave_run(work: Path, release: SmallRelease) -> None:
     record_run(
         work,
         LastRun(
-            recipe="small",
             release=str(release.folder),
             version=read_release_manifest(release.folder).version,
             dataset=str(dataset),
-            evaluation="",
         ),
     )

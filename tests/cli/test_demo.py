@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from homefeed.config import to_yaml
+from homefeed.evaluation.results import make_table, read_results
 from homefeed.events.config import EventsConfig
 from homefeed.recipe import Recipe
 from homefeed.towers.config import TrainingConfig
@@ -40,7 +41,9 @@ def test_a_signal_during_the_pipeline_leaves_nothing(
 @pytest.mark.slow
 def test_the_demo_goes_from_a_log_to_answers_and_figures(recipe: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
-    with start_homefeed("demo", "--recipe", recipe, "--work", work, "--users", "2") as running:
+    results = tmp_path / "results" / "tiny.json"
+    arguments = ("--recipe", recipe, "--work", work, "--users", "2", "--results", results)
+    with start_homefeed("demo", *arguments) as running:
         printed, errors = running.process.communicate()
         assert running.process.returncode == 0, errors
         assert running.descendants() == []
@@ -48,7 +51,10 @@ def test_the_demo_goes_from_a_log_to_answers_and_figures(recipe: Path, tmp_path:
     summary = json.loads((work / "summary.json").read_text())
     assert list(summary["metrics"]) == ["model", "popularity", "decayed_popularity", "ease"]
     assert {"recall@10", "recall@100", "ndcg@10", "coverage@10"} <= set(summary["metrics"]["ease"])
-    assert summary["latency"]["num_degraded"] == 0
+    assert 0 < summary["latency"]["p50_milliseconds"] <= summary["latency"]["p99_milliseconds"]
+    quality = read_results(results)
+    assert {record.configuration.split(" ")[0] for record in quality} == set(summary["metrics"])
+    assert "tiny, time split, seed 0" in make_table("tiny-cost", results.parent)
     assert all(stage["peak_memory_bytes"] > 0 for stage in summary["stages"])
     assert "<html" in (work / "report.html").read_text("utf-8")
     assert printed.count("User ") == 4  # two users, one of them with a filter, a newcomer
@@ -56,6 +62,10 @@ def test_the_demo_goes_from_a_log_to_answers_and_figures(recipe: Path, tmp_path:
     assert "decayed_popularity" in printed
     assert "p99" in printed
     assert "\x1b" not in printed
+
+    refused = run_homefeed("demo", *arguments)
+    assert refused.returncode == 1
+    assert f"{work} is not empty" in refused.stderr
 
     # A second run finds everything as it was, and what is left can be served.
     again = run_homefeed("run", recipe, "--work", work)

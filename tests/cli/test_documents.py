@@ -6,19 +6,39 @@ from pathlib import Path
 
 import httpx
 import msgspec
+import pytest
 
 from homefeed.cli.reference import format_reference
+from homefeed.evaluation.markdown import fill_parts
+from homefeed.evaluation.results import RESULTS_FOLDER, make_table
 from serving.client.client import PATH
 from serving.torchserve.protocol import Recommendations, Request
 from tests.cli.conftest import Served
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 API = (DOCS / "api.md").read_text("utf-8")
 
 
 def test_recipe_reference_is_up_to_date() -> None:
     written = (DOCS / "recipes.md").read_text("utf-8")
     assert written == format_reference(), "run `make generate`"
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))], ids=lambda path: path.name
+)
+def test_tables_are_those_of_the_results(path: Path) -> None:
+    text = path.read_text("utf-8")
+    made = fill_parts(text, path.name, make_measured_table)
+    # A part of nothing but space is one that was never measured.
+    assert re.sub(r"(-->)\s+(<!-- /results)", r"\1\n\2", made) == text, "run `make generate`"
+
+
+def make_measured_table(experiment: str) -> str:
+    """The experiment's table; nothing where it was never measured."""
+    folder = ROOT / RESULTS_FOLDER
+    return make_table(experiment, folder) if (folder / f"{experiment}.json").exists() else ""
 
 
 def test_api_reference_has_every_field() -> None:

@@ -102,7 +102,7 @@ def test_a_refused_request_is_one_line_that_names_the_field(
 def test_nothing_served_says_what_to_do(tmp_path: Path) -> None:
     finished = run_homefeed("query", "1", "--work", tmp_path)
     assert finished.returncode == 1
-    assert f"start it with `homefeed serve --work {tmp_path}`" in finished.stderr
+    assert f"bin/homefeed serve --work {tmp_path}`" in finished.stderr
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from homefeed.config import from_yaml
 from homefeed.dataset.build import build_dataset
 from homefeed.events.importing import import_events
-from homefeed.recipe import Recipe
+from homefeed.recipe import Recipe, read_recipe
 from serving.client.client import PATH
 from tests.cli.conftest import Served
 from tests.cli.homefeed_process import run_homefeed
@@ -33,6 +33,16 @@ def test_the_first_commands_are_those_of_the_makefile() -> None:
     assert blocks("sh")[0].splitlines() == ["make demo", "make test"]
     assert re.search(
         r"^demo:.*\n\t@\$\(BIN\)/homefeed demo$", (ROOT / "Makefile").read_text(), re.M
+    )
+
+
+def test_what_was_measured_is_the_recipe_of_the_demo() -> None:
+    found = re.search(r"recipe `(.+?)` with seed (\d+); `make (\w+)`", README)
+    assert found
+    assert read_recipe(found[1]).seed == int(found[2])
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.search(
+        rf"^{found[3]}:.*\n.*\n\t@.*demo .*--results docs/results/demo\.json$", makefile, re.M
     )
 
 
@@ -109,7 +119,7 @@ def test_the_python_example_runs(served: Served, capsys: pytest.CaptureFixture[s
 
 
 def test_links_lead_to_files() -> None:
-    documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    documents = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     for document in documents:
         for target in re.findall(r"\]\((?!https?://)([^)#]+)", document.read_text("utf-8")):
             assert (document.parent / target).exists(), f"{document} links to {target}"

@@ -58,8 +58,9 @@ def test_a_taken_port_is_named(cli_release: SmallRelease, tmp_path: Path) -> Non
     assert f"port {port} of 127.0.0.1 cannot be used (Address already in use)" in finished.stderr
 
 
-def test_a_second_server_of_a_work_folder_is_refused(served: Served) -> None:
-    finished = run_homefeed("serve", "--work", served.work, "--port", "0")
+@pytest.mark.parametrize("arguments", [["serve", "--port", "0"], ["run", "ml-1m"], ["demo"]])
+def test_a_work_folder_that_is_served_is_left_alone(served: Served, arguments: list[str]) -> None:
+    finished = run_homefeed(*arguments, "--work", served.work)
     assert finished.returncode == 1
     assert served.state.url in finished.stderr
 
@@ -67,7 +68,7 @@ def test_a_second_server_of_a_work_folder_is_refused(served: Served) -> None:
 def test_without_a_run_it_says_what_to_do(tmp_path: Path) -> None:
     finished = run_homefeed("serve", "--work", tmp_path)
     assert finished.returncode == 1
-    assert f"make one with `homefeed run ml-1m --work {tmp_path}`" in finished.stderr
+    assert f"bin/homefeed run ml-1m --work {tmp_path}`" in finished.stderr
 
 
 def test_a_folder_that_is_no_release_is_refused(tmp_path: Path) -> None:

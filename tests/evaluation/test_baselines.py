@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from homefeed.evaluation.baselines import rank_by_ease, rank_by_popularity
+from homefeed.evaluation.truth import Truth, read_truth
 from homefeed.ranking.metrics import NO_PIN
 from homefeed.ranking.ragged import Ragged
-from homefeed.evaluation.truth import Truth, read_truth
 
 
 @pytest.fixture(scope="module")
