@@ -48,6 +48,10 @@ class TrainingConfig(Config, frozen=True):
     block_batches: int = 8
     """Batches are drawn from blocks of so many of them that follow each other in time. Larger
     blocks mix more users; smaller ones have negatives whose statistics are of the same time."""
+    max_examples_per_user_day: int | None = None
+    """An example with so many of its user's in the 24 hours before it is left out; null takes all.
+    Where some users engage with hundreds of pins in one evening, what they took last outweighs what
+    everybody takes first."""
     max_epochs: int = 5
     patience: int = 1
     """Training stops after so many epochs in a row without a better validation metric."""
@@ -73,6 +77,11 @@ class TrainingConfig(Config, frozen=True):
     def __post_init__(self) -> None:
         _positive(self, "training", "block_batches", "max_epochs", "learning_rate", "temperature")
         _positive(self, "training", "min_temperature", "patience")
+        most = self.max_examples_per_user_day
+        if most is not None and most < 1:
+            raise ValueError(
+                f"training.max_examples_per_user_day={most} must be at least 1, or null for all"
+            )
         if not 0 <= self.history_dropout < 1:
             raise ValueError(f"training.history_dropout={self.history_dropout} must lie in [0, 1)")
         if self.batch_size < 2:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from homefeed.contracts import Column
 from homefeed.dataset.layout import EXAMPLES_FOLDER, PIN_INDEX, USER_INDEX
+from homefeed.dataset.statistics import SECONDS_A_DAY
 from homefeed.events.layout import PINS_FILE, USERS_FILE
 from homefeed.features.config import Feature
 from homefeed.features.encoder import (
@@ -24,6 +25,9 @@ from homefeed.features.encoder import (
 )
 
 Batch = dict[str, Tensor]
+
+SECONDS_OF_ALL_TIME = 1 << 40
+"""Keeps users apart in keys of user and time."""
 
 
 @dataclass(frozen=True)
@@ -71,28 +75,31 @@ class Examples:
         return len(self.users)
 
 
-def read_examples(dataset: Path, splits: Sequence[str], encoder: FeatureEncoder) -> Examples:
+def read_examples(
+    dataset: Path, splits: Sequence[str], encoder: FeatureEncoder, most_per_day: int | None = None
+) -> Examples:
     """Reads splits' examples into memory, some 8 bytes for each item of each history.
 
+    Args:
+        dataset: the dataset artifact.
+        splits: which ones.
+        encoder: the data set's encoder.
+        most_per_day: leaves out what a user did after so many examples in 24 hours; None for none.
+
     Raises:
-        ValueError: there are not two of them, as a batch needs.
+        ValueError: there are not two examples, as a batch needs.
     """
     names = encoder.config.statistics.columns
-    columns = [
-        Column.EVENT_ID,
-        USER_INDEX,
-        PIN_INDEX,
-        Column.TIMESTAMP,
-        HISTORY,
-        HISTORY_ACTIONS,
-        *names,
-    ]
+    columns = [Column.EVENT_ID, USER_INDEX, PIN_INDEX, Column.TIMESTAMP, HISTORY, HISTORY_ACTIONS]
     folders = [dataset / EXAMPLES_FOLDER / split for split in splits]
-    table = pa.concat_tables(pq.read_table(folder, columns=columns) for folder in folders)
+    table = pa.concat_tables(pq.read_table(each, columns=[*columns, *names]) for each in folders)
     # A sort may not promise to keep ties in order, and equal inputs shall give equal batches.
     table = table.sort_by(
         [(Column.TIMESTAMP.value, "ascending"), (Column.EVENT_ID.value, "ascending")]
     )
+    if most_per_day is not None:
+        facts = (table[USER_INDEX].to_numpy(), table[Column.TIMESTAMP].to_numpy())
+        table = table.take(first_of_day(*facts, most_per_day))
     if table.num_rows < 2:
         raise ValueError(
             f"{dataset} has {table.num_rows} examples in {' and '.join(splits)}; at least 2 are "
@@ -105,6 +112,20 @@ def read_examples(dataset: Path, splits: Sequence[str], encoder: FeatureEncoder)
         statistics={name: table[name].to_numpy() for name in names},
         histories=_histories(table),
     )
+
+
+def first_of_day(users: np.ndarray, timestamps: np.ndarray, most: int) -> np.ndarray:
+    """Rows with fewer than `most` earlier ones of the same user in the 24 hours before: int64 [M].
+
+    Args:
+        users: int64 [N].
+        timestamps: Unix seconds, ascending; of tied rows the first is the earlier, int64 [N].
+        most: at least 1.
+    """
+    keys = users * SECONDS_OF_ALL_TIME + timestamps
+    order = np.argsort(keys, kind="stable")
+    num_before = np.arange(len(keys)) - np.searchsorted(keys[order], keys[order] - SECONDS_A_DAY)
+    return np.sort(order[num_before < most])
 
 
 def _histories(table: pa.Table) -> Histories:

@@ -60,14 +60,15 @@ def train_towers(
     encoder = FeatureEncoder.load(dataset / FEATURES_FILE)
     encoded = EncodedDataset(dataset, encoder)
     validation = Validation(dataset, encoded, seed, output)
-    examples = read_examples(dataset, (TRAIN,), encoder)
+    most = training.max_examples_per_user_day
+    examples = read_examples(dataset, (TRAIN,), encoder, most)
     trainer = Trainer(encoded, examples, towers, training, seed)
     epochs = trainer.fit(training.max_epochs, saved[TRAIN], validation)
     best = epochs[trainer.best_epoch - 1]
     splits, refit = (TRAIN,), ()
     if training.refit:
         splits = (TRAIN, VALIDATION)
-        examples = read_examples(dataset, splits, encoder)
+        examples = read_examples(dataset, splits, encoder, most)
         trainer = Trainer(encoded, examples, towers, training, seed)
         refit = trainer.fit(best.epoch, saved[VALIDATION])
     windows = [source.details["windows"][split] for split in splits]

@@ -68,6 +68,7 @@ def test_masknet_normalises_each_field_by_itself() -> None:
         (MaskNetConfig, "ratio", -1.0),
         (TrainingConfig, "batch_size", 1),
         (TrainingConfig, "learning_rate", 0.0),
+        (TrainingConfig, "max_examples_per_user_day", 0),
         (TrainingConfig, "patience", 0),
     ],
 )
