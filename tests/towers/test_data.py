@@ -35,12 +35,12 @@ def test_what_is_left_out_takes_its_history_with_it(tiny_dataset: Path) -> None:
     assert 0 < len(some) < len(every)
     kept = first_of_day(every.users, every.timestamps, 1)
     length = encoder.config.history.length
-    for own, whole in zip(
-        some.histories.padded(np.arange(len(some)), length),
-        every.histories.padded(kept, length),
-        strict=True,
-    ):
-        assert (own == whole).all()
+    pins, actions, is_there = some.histories.padded(np.arange(len(some)), length)
+    all_pins, all_actions, was_there = every.histories.padded(kept, length)
+    assert (is_there == was_there).all()
+    assert is_there.any()
+    assert (pins == all_pins)[is_there].all()
+    assert (actions == all_actions)[is_there].all()
     assert (some.pins == every.pins[kept]).all()
     for name, values in some.statistics.items():
         assert (values == every.statistics[name][kept]).all()
