@@ -21,10 +21,12 @@ from serving.torchserve.archive import MODEL_FOLDER
 from tests.serving.observing import descendants, is_running, wait_until
 from tests.serving.small_release import SmallRelease, sign_release
 
+# A shell that runs tests in the background has its children ignore SIGINT.
 SERVE = """
-import sys
+import signal, sys
 from pathlib import Path
 from serving.local import LocalServing
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with LocalServing(Path(sys.argv[1]), Path(sys.argv[2])) as serving:
     serving.wait()
 """
