@@ -1,28 +1,71 @@
-"""Compiles the pipelines for a cluster: `python -m pipelines.compile [FOLDER]`.
+"""Compiles the pipelines for a cluster: `python -m pipelines.compile`, or `homefeed compile`.
 
-Set `HOMEFEED_PIPELINE_IMAGE` to take the steps' image from elsewhere (see `components.image`).
+What runs the steps is read once, when this is imported: see `components.image` for the variables.
 """
 
-import sys
 from pathlib import Path
 
 from kfp import compiler
+from kfp.dsl.graph_component import GraphComponent
 
-from pipelines.train_and_release import train_and_release, train_and_release_gpu
+from pipelines import pretrain_ids, refresh_corpus, train_and_release
+from pipelines.tasks import GPU
 
 COMPILED = Path(__file__).parent / "compiled"
-PIPELINES = {
-    "train_and_release.yaml": train_and_release,
-    "train_and_release_gpu.yaml": train_and_release_gpu,
+
+
+TRAINING = {
+    "train_and_release": train_and_release.build_pipeline,
+    "pretrain_ids": pretrain_ids.build_pipeline,
 }
+"""Pipelines that train; of each there is one for CPUs and one for GPUs."""
+OTHERS = {"refresh_corpus": refresh_corpus.build_pipeline}
+PIPELINES = (*TRAINING, *OTHERS)
 
 
-def compile_pipelines(folder: Path = COMPILED) -> None:
-    """Writes every pipeline's YAML into a folder; equal code gives equal files."""
+def build_pipeline(name: str, num_gpus: int = 0, gpu_type: str = GPU) -> GraphComponent:
+    """A pipeline by its name.
+
+    Args:
+        name: one of `PIPELINES`.
+        num_gpus: for its training; 0 trains on the CPU.
+        gpu_type: the cluster's name of the resource.
+
+    Raises:
+        ValueError: there is no such pipeline, or it trains nothing that a GPU is for.
+    """
+    if name in TRAINING:
+        return TRAINING[name](num_gpus, gpu_type)
+    if name not in OTHERS:
+        raise ValueError(f"no pipeline {name!r}: there are {', '.join(PIPELINES)}")
+    if num_gpus:
+        raise ValueError(
+            f"{name} trains nothing, so {num_gpus} GPUs would stay idle; they are for "
+            f"{', '.join(TRAINING)}"
+        )
+    return OTHERS[name]()
+
+
+def compile_pipelines(
+    folder: Path = COMPILED, num_gpus: int = 1, gpu_type: str = GPU
+) -> list[Path]:
+    """Writes every pipeline's YAML into a folder; equal code and images give equal files.
+
+    Args:
+        folder: made where it is absent.
+        num_gpus: of the trainings in the files that end in `_gpu.yaml`.
+        gpu_type: the cluster's name of the resource.
+
+    Returns:
+        The files.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, pipeline in PIPELINES.items():
+    files = {f"{name}.yaml": build_pipeline(name) for name in PIPELINES}
+    files |= {f"{name}_gpu.yaml": TRAINING[name](num_gpus, gpu_type) for name in TRAINING}
+    for name, pipeline in files.items():
         compiler.Compiler().compile(pipeline, str(folder / name))
+    return [folder / name for name in files]
 
 
 if __name__ == "__main__":
-    compile_pipelines(*map(Path, sys.argv[1:]))
+    compile_pipelines()

@@ -1,4 +1,4 @@
-"""Runs `train_and_release` on this machine: the objects that a cluster runs, by kfp.local."""
+"""Runs `train_and_release` on this machine: the steps that a cluster runs, by kfp.local."""
 
 import os
 import signal

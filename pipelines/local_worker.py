@@ -20,10 +20,19 @@ from kfp import dsl, local
 from kfp.local import cache, pipeline_orchestrator, subprocess_task_handler
 
 from pipelines.outcome import Artifact, Outcome, Step, write_outcome
-from pipelines.train_and_release import train_and_release
+from pipelines.serving_steps import PINS_PER_SHARD
+from pipelines.train_and_release import make_release
 from pipelines.work_folder import WorkFolder, is_whole
 
 PR_SET_PDEATHSIG = 1
+
+
+@dsl.pipeline(name="train-and-release")
+def train_and_release(
+    recipe: str, checkpoints: str = "", pins_per_shard: int = PINS_PER_SHARD
+) -> None:
+    """A cluster's steps, less those that publish and report: here who started the run does both."""
+    make_release(recipe, checkpoints, pins_per_shard)
 
 
 class WholeCache(cache.LocalCache):

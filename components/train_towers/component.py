@@ -14,6 +14,7 @@ def train_towers(
     towers: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
     checkpoints: str = "",
+    num_gpus: int = 0,
 ) -> None:
     """Trains the user and the pin tower until validation gets no better.
 
@@ -26,6 +27,7 @@ def train_towers(
         metrics: the best epoch's validation metrics.
         checkpoints: a folder that outlives the step, from which an interrupted training goes on;
             empty for none.
+        num_gpus: how many GPUs the step was given; with fewer it fails before it trains.
     """
     from homefeed.stage import stage
 
@@ -34,10 +36,12 @@ def train_towers(
 
         from components.metrics import log_metrics
         from homefeed.config import from_yaml
+        from homefeed.gpus import require_gpus
         from homefeed.towers import train
         from homefeed.towers.config import TowersConfig, TrainingConfig
         from homefeed.towers.layout import read_training
 
+        require_gpus(num_gpus)
         train.train_towers(
             Path(dataset.path),
             from_yaml(config, TowersConfig, "towers"),

@@ -1,4 +1,4 @@
-"""The command line: `homefeed demo | run | serve | query`; imports what a command needs in it."""
+"""The command line, `homefeed --help`; each command imports what it needs when it is called."""
 
 from homefeed.cli.entry import main
 

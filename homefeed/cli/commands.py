@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from homefeed import __version__
+from homefeed.cli.cluster_commands import app as cluster_commands
 from homefeed.cli.entry import TRACEBACK_VARIABLE
 from serving.torchserve.protocol import DEFAULT_K
 
@@ -107,3 +108,6 @@ def query(
 
     names = [name.strip() for part in interests or () for name in part.split(",")]
     run_query(user, k, names, exclude or [], url=url, work=work, as_json=as_json)
+
+
+app.add_typer(cluster_commands)

@@ -22,7 +22,7 @@ SCORE = "score"
 def select_corpus(
     dataset: Path, config: CorpusConfig, features: FeaturesConfig, output: Path
 ) -> Manifest:
-    """Selects the corpus as of the data set's serving time, from training and validation events.
+    """Selects the corpus as of the data set's serving time, from all events but the test part's.
 
     Of the pins with one canonical signature the best alone is kept. A pin without any counted
     event is not in the corpus.

@@ -2,37 +2,28 @@
 
 from pathlib import Path
 
-import ibis
 import ibis.expr.types as ir
 from ibis import _
 from ibis.backends.duckdb import Backend
 
 from homefeed.config import to_builtins
-from homefeed.contracts import Column, Manifest, Window, read_manifest, write_manifest
+from homefeed.contracts import Manifest, Window, read_manifest, write_manifest
 from homefeed.dataset.config import DatasetConfig
-from homefeed.dataset.conform import conform
 from homefeed.dataset.examples import write_examples
 from homefeed.dataset.fit import fit_encoder, fit_vocabulary
 from homefeed.dataset.layout import (
     DATASET,
     EXAMPLES_FOLDER,
-    PIN_INDEX,
     SPLIT,
     SPLITS,
     TEST,
     TRAIN,
-    USER_INDEX,
     VALIDATION,
 )
 from homefeed.dataset.splits import add_splits
+from homefeed.dataset.tables import write_engagements, write_pins, write_users
 from homefeed.engine import open_engine
-from homefeed.events.layout import (
-    ENGAGEMENTS_FILE,
-    EVENTS,
-    PINS_FILE,
-    SIGNATURES_FILE,
-    USERS_FILE,
-)
+from homefeed.events.layout import ENGAGEMENTS_FILE, EVENTS
 from homefeed.features.config import FeaturesConfig
 from homefeed.features.encoder import FEATURES_FILE
 
@@ -63,12 +54,10 @@ def build_dataset(
     source = read_manifest(events, EVENTS)
     output.mkdir(parents=True, exist_ok=True)
     with open_engine(output) as engine:
-        _write_pins(engine, events, features, output)
-        _write_users(engine, events, features, output)
-        pins = engine.read_parquet(output / PINS_FILE)
-        users = engine.read_parquet(output / USERS_FILE)
-        _write_engagements(engine, events, config, seed, pins, users, output)
-        engagements = engine.read_parquet(output / ENGAGEMENTS_FILE)
+        pins = write_pins(engine, events, features, output)
+        users = write_users(engine, events, features, output)
+        split = add_splits(_kept(engine, events, config), config, seed)
+        engagements = write_engagements(engine, split, pins, users, output)
         windows, counts = _windows(engagements, config)
         train = engagements.filter(_.split == TRAIN)
         actions = fit_vocabulary([train.action])
@@ -98,49 +87,15 @@ def build_dataset(
     )
 
 
-def _write_pins(engine: Backend, events: Path, features: FeaturesConfig, output: Path) -> None:
-    pins = engine.read_parquet(events / PINS_FILE)
-    added = (PIN_INDEX, Column.CANONICAL_SIGNATURE, "score", *features.statistics.columns)
-    pins = conform(pins, features.pin, "pin", added)
-    signatures = engine.read_parquet(events / SIGNATURES_FILE)
-    with_canonical = pins.left_join(signatures, Column.IMAGE_SIGNATURE).drop(
-        f"{Column.IMAGE_SIGNATURE}_right"
+def _kept(engine: Backend, events: Path, config: DatasetConfig) -> ir.Table:
+    kept = engine.read_parquet(events / ENGAGEMENTS_FILE).filter(
+        _.action.notin(config.exclude_actions)
     )
-    numbered = with_canonical.mutate(
-        canonical_signature=_.canonical_signature.fill_null(_.image_signature),
-        pin_index=ibis.row_number().over(order_by=Column.PIN_ID),
-    )
-    numbered.order_by(PIN_INDEX).to_parquet(output / PINS_FILE)
-
-
-def _write_users(engine: Backend, events: Path, features: FeaturesConfig, output: Path) -> None:
-    users = engine.read_parquet(events / USERS_FILE)
-    users = conform(users, features.user, "user", (USER_INDEX,))
-    numbered = users.mutate(user_index=ibis.row_number().over(order_by=Column.USER_ID))
-    numbered.order_by(USER_INDEX).to_parquet(output / USERS_FILE)
-
-
-def _write_engagements(
-    engine: Backend,
-    events: Path,
-    config: DatasetConfig,
-    seed: int,
-    pins: ir.Table,
-    users: ir.Table,
-    output: Path,
-) -> None:
-    engagements = engine.read_parquet(events / ENGAGEMENTS_FILE)
-    kept = engagements.filter(_.action.notin(config.exclude_actions))
     if not kept.count().execute():
         raise ValueError(
             f"dataset.exclude_actions={list(config.exclude_actions)} leaves no event of {events}"
         )
-    numbered = (
-        add_splits(kept, config, seed)
-        .join(users.select(Column.USER_ID, USER_INDEX), Column.USER_ID)
-        .join(pins.select(Column.PIN_ID, PIN_INDEX), Column.PIN_ID)
-    )
-    numbered.order_by(Column.TIMESTAMP, Column.EVENT_ID).to_parquet(output / ENGAGEMENTS_FILE)
+    return kept
 
 
 def _windows(

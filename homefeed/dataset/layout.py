@@ -9,6 +9,9 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
 """In the order in which they may know of each other: each knows itself and those before it."""
 
+KNOWN = "known"
+"""Split of every event of a data set for serving alone: nothing of it is held back."""
+
 SPLIT = "split"
 PIN_INDEX = "pin_index"
 USER_INDEX = "user_index"

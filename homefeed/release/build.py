@@ -94,6 +94,8 @@ def build_release(
             kind=RELEASE,
             window=snapshot.window,
             inputs=inputs,
+            # A refresh of the corpus takes the towers from here, and needs their manifest.
+            details={EXPORTED_TOWERS: msgspec.to_builtins(towers)},
             version=new_version(created_at, _hash(inputs)),
             embedding_space=towers.details["embedding_space"],
             created_at=created_at,

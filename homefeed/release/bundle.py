@@ -11,6 +11,7 @@ Reading only: `homefeed.release.build` makes a release.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -69,15 +70,7 @@ class Release:
                 of it, or a file is missing or changed; names the file.
         """
         manifest = read_release_manifest(folder)
-        for name, expected in manifest.files.items():
-            path = folder / name
-            if not path.is_file():
-                raise ValueError(f"release {manifest.version} lacks {path}: fetch it again")
-            if (found := sha256_file(path)) != expected:
-                raise ValueError(
-                    f"{path} of release {manifest.version} has sha256 {found}; its manifest says "
-                    f"{expected}: fetch the release again"
-                )
+        verify_files(folder, manifest, manifest.files)
         return cls(folder, manifest)
 
     @property
@@ -142,6 +135,23 @@ def read_release_manifest(folder: Path) -> ReleaseManifest:
         if pure.is_absolute() or ".." in pure.parts:
             raise ValueError(f"{path} names {name!r}, which leads out of the release")
     return manifest
+
+
+def verify_files(folder: Path, manifest: ReleaseManifest, names: Iterable[str]) -> None:
+    """Compares some of a release's files with the manifest.
+
+    Raises:
+        ValueError: a file is missing or changed; names it.
+    """
+    for name in names:
+        path = folder / name
+        if not path.is_file():
+            raise ValueError(f"release {manifest.version} lacks {path}: fetch it again")
+        if (found := sha256_file(path)) != manifest.files[name]:
+            raise ValueError(
+                f"{path} of release {manifest.version} has sha256 {found}; its manifest says "
+                f"{manifest.files[name]}: fetch the release again"
+            )
 
 
 def new_version(created_at: int, content_hash: str) -> str:

@@ -7,6 +7,7 @@ channels/<name>.json       which version a name such as "production" stands for 
 import re
 import tempfile
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,13 @@ from fsspec.implementations.local import LocalFileSystem
 from tqdm import tqdm
 
 from homefeed.contracts import MANIFEST_FILE
-from homefeed.release.bundle import VERSION, Release, read_release_manifest
+from homefeed.release.bundle import (
+    VERSION,
+    Release,
+    ReleaseManifest,
+    read_release_manifest,
+    verify_files,
+)
 
 CHANNEL = re.compile(r"[a-z][a-z0-9-]{0,62}")
 """A channel's name; it cannot look like a version."""
@@ -59,7 +66,6 @@ class ReleaseStore:
         release = Release.open(folder)
         self._upload(release)
         entry = Channel(release.version, datetime.now(UTC).isoformat(timespec="seconds"))
-        self._files.makedirs(self._channels, exist_ok=True)
         self._write(f"{self._channels}/{channel}.json", msgspec.json.encode(entry))
         return release.version
 
@@ -70,8 +76,8 @@ class ReleaseStore:
             ValueError: the store holds neither; names what it holds.
         """
         if VERSION.fullmatch(name):
-            if name not in (there := self.versions()):
-                raise ValueError(f"{self.url} holds no release {name!r}; {_said(there)}")
+            if not self._holds(name):
+                raise ValueError(f"{self.url} holds no release {name!r}; {_said(self.versions())}")
             return name
         if name not in (there := self.channels()):
             raise ValueError(f"{self.url} holds no channel {name!r}; {_said(there)}")
@@ -107,20 +113,55 @@ class ReleaseStore:
             draft.rename(to)
         return Release(to, verified.manifest)
 
+    def fetch_files(self, name: str, files: Sequence[str], to: Path) -> ReleaseManifest:
+        """Downloads and verifies some files of a release, and its manifest; the index may be large.
+
+        Args:
+            name: a version or channel.
+            files: which files, by their names in the manifest.
+            to: folder of the files.
+
+        Raises:
+            ValueError: there is no such release, or one of the files is missing or changed.
+        """
+        version = self.resolve(name)
+        remote = f"{self._releases}/{version}"
+        to.mkdir(parents=True, exist_ok=True)
+        for path in (MANIFEST_FILE, *files):
+            self._files.get_file(f"{remote}/{path}", str(to / path))
+        manifest = read_release_manifest(to)
+        verify_files(to, manifest, files)
+        return manifest
+
     def versions(self) -> list[str]:
         """Published versions, oldest first."""
-        found = self._files.glob(f"{self._releases}/*/{MANIFEST_FILE}")
-        return sorted(path.rsplit("/", 2)[-2] for path in found)
+        names = self._names(self._releases)
+        return [name for name in names if VERSION.fullmatch(name) and self._holds(name)]
 
     def channels(self) -> list[str]:
         """Names of the channels, sorted."""
-        found = self._files.glob(f"{self._channels}/*.json")
-        return sorted(path.rsplit("/", 1)[-1].removesuffix(".json") for path in found)
+        names = self._names(self._channels)
+        return [name.removesuffix(".json") for name in names if name.endswith(".json")]
+
+    def _holds(self, version: str) -> bool:
+        # Not by exists(), nor names by glob(): to them what may not be read is not there.
+        try:
+            self._files.info(f"{self._releases}/{version}/{MANIFEST_FILE}")
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _names(self, folder: str) -> list[str]:
+        try:
+            found = self._files.ls(folder, detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
 
     def _upload(self, release: Release) -> None:
         remote = f"{self._releases}/{release.version}"
         manifest = (release.folder / MANIFEST_FILE).read_bytes()
-        if self._files.exists(f"{remote}/{MANIFEST_FILE}"):
+        if self._holds(release.version):
             if self._files.cat_file(f"{remote}/{MANIFEST_FILE}") != manifest:
                 raise ValueError(
                     f"{self.url} holds another release {release.version} than {release.folder}: "
@@ -128,7 +169,7 @@ class ReleaseStore:
                 )
             return
         for name in tqdm(release.manifest.files, desc=f"publishing {release.version}", unit="file"):
-            self._files.makedirs(f"{remote}/{name}".rsplit("/", 1)[0], exist_ok=True)
+            self._make_folder_of(f"{remote}/{name}")
             self._files.put_file(str(release.folder / name), f"{remote}/{name}")
         self._write(f"{remote}/{MANIFEST_FILE}", manifest)
 
@@ -137,10 +178,18 @@ class ReleaseStore:
         if not isinstance(self._files, LocalFileSystem):
             self._files.pipe_file(path, contents)  # object stores replace an object at once
             return
+        self._make_folder_of(path)
         draft = Path(f"{path}.{uuid.uuid4().hex}.draft")
         draft.write_bytes(contents)
         draft.replace(path)
 
+    def _make_folder_of(self, path: str) -> None:
+        # An object store needs none, and would make a new bucket of one that was misspelt.
+        if isinstance(self._files, LocalFileSystem):
+            self._files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+
 
 def _said(names: list[str]) -> str:
-    return f"it holds {', '.join(names)}" if names else "it holds none"
+    if not names:
+        return "it holds none: check the URL, or publish a release there first"
+    return f"it holds {', '.join(names)}"

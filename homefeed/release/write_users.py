@@ -9,7 +9,7 @@ import msgspec
 from tqdm import tqdm
 
 from homefeed.contracts import Column, Manifest, Window, read_manifest, write_manifest
-from homefeed.dataset.layout import DATASET
+from homefeed.dataset.layout import DATASET, TEST
 from homefeed.events.files import RESERVED
 from homefeed.events.layout import ENGAGEMENTS_FILE, USERS_FILE
 from homefeed.features.encoder import FEATURES_FILE, FeatureEncoder, HistoryItem
@@ -25,10 +25,10 @@ FIRST_MAP_BYTES = 1 << 26
 
 OWN_COLUMNS = (Column.USER_ID, Column.FOLLOWED_INTERESTS, Column.INFERRED_INTERESTS)
 
-EVENTS = """
+EVENTS = f"""
     SELECT user_id, pin_id, action, timestamp, event_id
     FROM read_parquet($engagements)
-    WHERE split IN ('train', 'validation')
+    WHERE split <> '{TEST}'
 """
 HISTORY, SEEN = f"{RESERVED}history", f"{RESERVED}seen"
 """No column of the users bears such a name."""
@@ -56,8 +56,8 @@ RECORDS = f"""
 def write_user_snapshot(dataset: Path, output: Path) -> Manifest:
     """Writes what is known of each user at serving time.
 
-    History and seen pins come from the training and validation events; a user without any has
-    features alone.
+    History and seen pins come from all events but the test part's; a user without any has features
+    alone.
 
     Args:
         dataset: the dataset artifact.

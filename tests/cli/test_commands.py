@@ -18,7 +18,9 @@ def test_version() -> None:
     assert (finished.returncode, finished.stdout) == (0, f"homefeed {__version__}\n")
 
 
-@pytest.mark.parametrize("command", [[], ["demo"], ["run"], ["serve"], ["query"]])
+@pytest.mark.parametrize(
+    "command", [[], ["demo"], ["run"], ["serve"], ["query"], ["compile"], ["submit"], ["schedule"]]
+)
 def test_help_of_every_command(command: list[str]) -> None:
     finished = run_homefeed(*command, "--help")
     assert finished.returncode == 0

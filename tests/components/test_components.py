@@ -8,7 +8,7 @@ import pytest
 
 import components
 from components.image import IMAGE
-from pipelines.train_and_release import train_and_release
+from pipelines.compile import PIPELINES, build_pipeline
 
 FOLDER = Path(components.__file__).parent
 STAGES = sorted(path.parent.name for path in FOLDER.glob("*/component.py"))
@@ -50,6 +50,10 @@ def test_a_component_is_thin_and_measured_by_its_own_name(stage: str) -> None:
     assert names == [function.name] == [stage]
 
 
-def test_the_pipeline_uses_every_component() -> None:
-    executors = train_and_release.pipeline_spec.deployment_spec["executors"]
-    assert sorted(executors) == sorted(f"exec-{stage.replace('_', '-')}" for stage in STAGES)
+def test_the_pipelines_use_every_component() -> None:
+    used = {
+        executor.removeprefix("exec-").replace("-", "_")
+        for name in PIPELINES
+        for executor in build_pipeline(name).pipeline_spec.deployment_spec["executors"]
+    }
+    assert sorted(used) == STAGES

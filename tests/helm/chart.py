@@ -18,9 +18,9 @@ NAMESPACE = "shop"
 Object = dict[str, Any]
 
 
-def run_helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs helm without any cluster."""
-    environment = {**os.environ, "KUBECONFIG": os.devnull}
+def run_helm(*arguments: str, on_cluster: bool = False) -> subprocess.CompletedProcess[str]:
+    """Runs helm, without any cluster unless it is asked for."""
+    environment = {**os.environ} if on_cluster else {**os.environ, "KUBECONFIG": os.devnull}
     command = [str(kubernetes_tools().helm), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
@@ -88,8 +88,8 @@ def containers(pod: Mapping[str, Any]) -> Iterator[Object]:
 
 
 def environment(container: Mapping[str, Any]) -> dict[str, str]:
-    """A container's variables."""
-    return {each["name"]: each["value"] for each in container.get("env", [])}
+    """A container's variables, without those that Kubernetes fills in."""
+    return {each["name"]: each["value"] for each in container.get("env", []) if "value" in each}
 
 
 def options(container: Mapping[str, Any]) -> dict[str, str]:

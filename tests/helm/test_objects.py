@@ -13,6 +13,7 @@ from tests.helm.chart import (
     Rendered,
     containers,
     environment,
+    options,
     run_helm,
     template,
 )
@@ -24,7 +25,7 @@ CONTAINER_SECURITY = {
     "runAsNonRoot": True,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-RESTRICTED_VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim"}
+RESTRICTED_VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected"}
 METRICS_PORTS = {"metrics": 8082, "handler-metrics": 8083, "sidecar-metrics": 9100}
 
 
@@ -81,11 +82,45 @@ def test_containers_meet_restricted_pod_security_and_cannot_write(rendered: Rend
             assert not any("hostPort" in port for port in container.get("ports", []))
 
 
-def test_no_pod_gets_an_api_token(rendered: Rendered) -> None:
+def test_the_fetch_alone_gets_an_api_token(rendered: Rendered) -> None:
     assert rendered.one("ServiceAccount")["automountServiceAccountToken"] is False
-    for pod in rendered.pod_specs:
-        assert pod["automountServiceAccountToken"] is False
-        assert not any("projected" in volume for volume in pod.get("volumes", []))
+    assert all(pod["automountServiceAccountToken"] is False for pod in rendered.pod_specs)
+    projected = [
+        volume["name"]
+        for pod in rendered.pod_specs
+        for volume in pod.get("volumes", [])
+        if "projected" in volume
+    ]
+    assert projected == ["api-access"]
+    mounts = {
+        container["name"]: mount["mountPath"]
+        for container in containers(rendered.pod)
+        for mount in container["volumeMounts"]
+        if mount["name"] == "api-access"
+    }
+    assert mounts == {"fetch-release": options(rendered.container("fetch-release"))["api-access"]}
+
+
+def test_the_token_may_create_events_and_nothing_else(rendered: Rendered) -> None:
+    role, binding = rendered.one("Role"), rendered.one("RoleBinding")
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    account = rendered.pod["serviceAccountName"]
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}
+    ]
+
+
+def test_without_events_there_is_no_token() -> None:
+    chart = Rendered("s3", "--set", "events.enabled=false")
+    assert not {"Role", "RoleBinding"} & {each["kind"] for each in chart.objects}
+    assert not any("projected" in volume for volume in chart.pod["volumes"])
+    fetch = chart.container("fetch-release")
+    assert "api-access" not in options(fetch)
+    assert fetch["env"] == [
+        {"name": "AWS_DEFAULT_REGION", "value": "us-east-1"},
+        {"name": "AWS_ENDPOINT_URL", "value": "http://s3:9000"},
+    ]
 
 
 def test_the_user_of_all_containers_can_be_chosen() -> None:

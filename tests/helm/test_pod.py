@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from serving.fetch_release import ANSWER_SECONDS
 from serving.index_sidecar.settings import Settings as SidecarSettings
 from serving.torchserve.config import ServerSettings
 from serving.torchserve.settings import DEFAULT_SETTINGS, ModelSettings
@@ -154,7 +155,7 @@ def test_no_probe_ends_a_container_that_loads(startup_seconds: int) -> None:
     assert liveness["periodSeconds"] * liveness["failureThreshold"] > startup_seconds
     deadline = chart.one("Deployment")["spec"]["progressDeadlineSeconds"]
     fetching = int(options(chart.container("fetch-release"))["timeout-seconds"])
-    assert deadline > fetching + 2 * startup_seconds
+    assert deadline > ANSWER_SECONDS + fetching + 2 * startup_seconds
 
 
 def test_requests_are_answered_before_a_pod_ends() -> None:

@@ -36,6 +36,7 @@ FREE_FORM = {
         ("cpus=null", "at '': missing property 'cpus'"),
         ("sidecar=null", "at '': missing property 'sidecar'"),
         ('sidecar.native="maybe"', "at '/sidecar/native': got string, want boolean"),
+        ('events.enabled="no"', "at '/events/enabled': got string, want boolean"),
         ("user=0", "at '/user': minimum: got 0, want 1"),
         ('torchserve.memory="2G"', "at '/torchserve/memory': '2G' does not match"),
         ('release.version="Latest"', "at '/release/version': 'Latest' does not match"),

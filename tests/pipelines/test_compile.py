@@ -1,54 +1,218 @@
+"""What the compiled pipelines ask of a cluster."""
+
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import pytest
 import yaml
 
-from components.image import IMAGE_VARIABLE
-from pipelines.compile import COMPILED, PIPELINES
+from components.image import CUDA_IMAGE, CUDA_IMAGE_VARIABLE, IMAGE, IMAGE_VARIABLE
+from pipelines.compile import COMPILED, OTHERS, TRAINING, build_pipeline
+from pipelines.tasks import GPU, STORE_SECRET
+
+FILES = sorted(path.name for path in COMPILED.iterdir())
+GPU_FILES = [name for name in FILES if name.endswith("_gpu.yaml")]
+RETRIED = {
+    "import-events",
+    "train-towers",
+    "pretrain-ids",
+    "embed-pins",
+    "fetch-towers",
+    "publish-release",
+    "publish-ids",
+}
+LOOKS_OUTSIDE = {"read-recipe", "read-id-recipe", "fetch-towers"}
+ACTS_OUTSIDE = {"publish-release", "publish-ids", "report-run"}
 
 
-def compile_afresh(folder: Path, **variables: str) -> None:
-    """Compiles in a process of its own: the image is read when the components are imported."""
-    environment = {name: value for name, value in os.environ.items() if name != IMAGE_VARIABLE}
-    command = [sys.executable, "-m", "pipelines.compile", str(folder)]
-    subprocess.run(command, env=environment | variables, check=True, capture_output=True)
+class Compiled(NamedTuple):
+    """A compiled pipeline's two documents, taken apart."""
+
+    pipeline: dict[str, Any]
+    tasks: dict[str, dict[str, Any]]
+    """Steps, without the groups that they are in."""
+    containers: dict[str, dict[str, Any]]
+    on_kubernetes: dict[str, dict[str, Any]]
+
+
+def read(name: str) -> Compiled:
+    pipeline, platform = yaml.safe_load_all((COMPILED / name).read_text())
+    executors = pipeline["deploymentSpec"]["executors"]
+    tasks = dict(pipeline["root"]["dag"]["tasks"])
+    for component in pipeline["components"].values():
+        tasks |= component.get("dag", {}).get("tasks", {})
+    steps = {step: task for step, task in tasks.items() if f"exec-{step}" in executors}
+    return Compiled(
+        pipeline,
+        steps,
+        {step: executors[f"exec-{step}"]["container"] for step in steps},
+        {
+            each.removeprefix("exec-"): config
+            for each, config in platform["platforms"]["kubernetes"]["deploymentSpec"][
+                "executors"
+            ].items()
+        },
+    )
+
+
+def compile_afresh(folder: Path) -> None:
+    """Compiles in a process of its own, as the images are read when components are imported."""
+    code = "import sys, pathlib; from pipelines.compile import compile_pipelines; "
+    code += "compile_pipelines(pathlib.Path(sys.argv[1]))"
+    own = {IMAGE_VARIABLE, CUDA_IMAGE_VARIABLE}
+    environment = {name: value for name, value in os.environ.items() if name not in own}
+    command = [sys.executable, "-c", code, str(folder)]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
 
 
 def test_the_compiled_pipelines_are_those_of_the_code(tmp_path: Path) -> None:
     compile_afresh(tmp_path)
     fresh = {path.name: path.read_text() for path in tmp_path.iterdir()}
     committed = {path.name: path.read_text() for path in COMPILED.iterdir()}
-    assert fresh == committed, "run `make generate` and commit pipelines/compiled"
-    assert sorted(fresh) == sorted(PIPELINES)
+    assert sorted(fresh) == sorted(committed)
+    differ = [name for name in fresh if fresh[name] != committed[name]]
+    assert differ == [], "run `make generate` and commit pipelines/compiled"
 
 
-def test_the_image_can_be_another(tmp_path: Path) -> None:
-    image = "registry.example.org/homefeed@sha256:" + "0" * 64
-    compile_afresh(tmp_path, **{IMAGE_VARIABLE: image})
-    pipeline, _platform = yaml.safe_load_all((tmp_path / "train_and_release.yaml").read_text())
-    executors = pipeline["deploymentSpec"]["executors"].values()
-    assert {executor["container"]["image"] for executor in executors} == {image}
+@pytest.mark.parametrize("name", FILES)
+def test_images_stand_for_one_content(name: str) -> None:
+    images = {container["image"] for container in read(name).containers.values()}
+    assert images == ({IMAGE, CUDA_IMAGE} if name in GPU_FILES else {IMAGE})
+    assert ":latest" not in (COMPILED / name).read_text()
 
 
-def test_training_alone_gets_a_gpu_and_shared_memory() -> None:
-    pipeline, platform = yaml.safe_load_all((COMPILED / "train_and_release_gpu.yaml").read_text())
-    executors = pipeline["deploymentSpec"]["executors"]
-    resources = {
-        name: executor["container"].get("resources") for name, executor in executors.items()
+@pytest.mark.parametrize("name", FILES)
+def test_every_step_has_a_name_an_end_in_time_and_no_rights_of_root(name: str) -> None:
+    compiled = read(name)
+    assert sorted(compiled.on_kubernetes) == sorted(compiled.tasks)
+    for step, config in compiled.on_kubernetes.items():
+        assert 600 <= int(config["activeDeadlineSeconds"]) <= 24 * 3600, step
+        assert config["securityContext"] == {"runAsNonRoot": True}, step
+    shown = [task["taskInfo"]["name"] for task in compiled.tasks.values()]
+    assert len(set(shown)) == len(shown)
+    assert [name for name in shown if not name[0].isupper() or " " not in name] == []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_pipelines_and_their_parameters_are_described(name: str) -> None:
+    pipeline = read(name).pipeline
+    assert "\n1. Read the recipe: " in pipeline["pipelineInfo"]["description"]
+    assert pipeline["pipelineInfo"]["displayName"]
+    for parameter in pipeline["root"]["inputDefinitions"]["parameters"].values():
+        assert parameter["description"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_steps_that_reach_out_or_run_long_are_retried_with_growing_pauses(name: str) -> None:
+    tasks = read(name).tasks
+    retried = {step: task["retryPolicy"] for step, task in tasks.items() if "retryPolicy" in task}
+    assert set(retried) == RETRIED & set(tasks)
+    for policy in retried.values():
+        assert policy == {
+            "maxRetryCount": 2,
+            "backoffDuration": "30s",
+            "backoffFactor": 2.0,
+            "backoffMaxDuration": "300s",
+        }
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_steps_that_deal_with_what_is_no_input_are_never_cached(name: str) -> None:
+    tasks = read(name).tasks
+    uncached = {step for step, task in tasks.items() if not task["cachingOptions"]}
+    assert uncached == (LOOKS_OUTSIDE | ACTS_OUTSIDE) & set(tasks)
+
+
+def test_an_import_is_known_by_the_state_of_its_data() -> None:
+    (component,) = (
+        c["dag"]["tasks"]["import-events"]
+        for c in read("train_and_release.yaml").pipeline["components"].values()
+        if "import-events" in c.get("dag", {}).get("tasks", {})
+    )
+    source = component["inputs"]["parameters"]["source_fingerprint"]["taskOutputParameter"]
+    assert source == {
+        "outputParameterKey": "source_fingerprint",
+        "producerTask": "read-recipe",
     }
-    assert resources["exec-train-towers"]["accelerator"]["resourceType"] == "nvidia.com/gpu"
-    assert [name for name, asked in resources.items() if asked] == ["exec-train-towers"]
-    configs = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    (mount,) = configs["exec-train-towers"]["emptyDirMounts"]
-    assert (mount["mountPath"], mount["medium"]) == ("/dev/shm", "Memory")
 
 
-def test_the_first_step_alone_is_never_cached() -> None:
-    pipeline, _platform = yaml.safe_load_all((COMPILED / "train_and_release.yaml").read_text())
-    tasks = dict(pipeline["root"]["dag"]["tasks"])
-    for component in pipeline["components"].values():
-        tasks |= component.get("dag", {}).get("tasks", {})
-    uncached = [name for name, task in tasks.items() if task.get("cachingOptions") == {}]
-    assert uncached == ["read-recipe"]
+@pytest.mark.parametrize("name", FILES)
+def test_a_run_is_reported_however_it_ends(name: str) -> None:
+    tasks = read(name).pipeline["root"]["dag"]["tasks"]
+    (group,) = set(tasks) - {"report-run"}
+    report = tasks["report-run"]
+    assert report["dependentTasks"] == [group]
+    assert report["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+    inputs = report["inputs"]["parameters"]
+    assert inputs["status"] == {"taskFinalStatus": {"producerTask": group}}
+    assert inputs["webhook"] == {"componentInputParameter": "webhook"}
+    assert inputs["run_id"] == {"runtimeValue": {"constant": "{{$.pipeline_job_uuid}}"}}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_trainings_alone_get_gpus_and_all_of_them_shared_memory(name: str) -> None:
+    compiled = read(name)
+    trainings = {"train-towers", "pretrain-ids"} & set(compiled.tasks)
+    for step, config in compiled.on_kubernetes.items():
+        mounts = config.get("emptyDirMounts", [])
+        assert [mount["mountPath"] for mount in mounts] == ["/dev/shm"] * (step in trainings)
+        assert all(mount["medium"] == "Memory" for mount in mounts)
+        assert all(mount["sizeLimit"] for mount in mounts)
+    with_gpus = {}
+    for step, container in compiled.containers.items():
+        resources = container.get("resources", {})
+        if accelerator := resources.get("accelerator"):
+            with_gpus[step] = (accelerator["resourceType"], accelerator["resourceCount"])
+            assert container["image"] == CUDA_IMAGE
+        assert (resources.get("resourceMemoryRequest") is not None) == (step in trainings)
+    assert with_gpus == dict.fromkeys(trainings if name in GPU_FILES else (), (GPU, "1"))
+
+
+@pytest.mark.parametrize("pipeline", TRAINING)
+def test_a_training_is_told_how_many_gpus_it_asked_for(pipeline: str) -> None:
+    spec = build_pipeline(pipeline, 4, "amd.com/gpu").pipeline_spec
+    told = [
+        task.inputs.parameters["num_gpus"].runtime_value.constant.number_value
+        for component in spec.components.values()
+        for task in component.dag.tasks.values()
+        if "num_gpus" in task.inputs.parameters
+    ]
+    assert told == [4]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_credentials_of_the_store_go_to_who_needs_them_and_may_be_absent(name: str) -> None:
+    compiled = read(name)
+    given = {
+        step: config["secretAsEnv"]
+        for step, config in compiled.on_kubernetes.items()
+        if "secretAsEnv" in config
+    }
+    assert set(given) == {"fetch-towers", "publish-release", "publish-ids"} & set(compiled.tasks)
+    for (secret,) in given.values():
+        assert secret["optional"] is True
+        assert secret["secretName"] == STORE_SECRET
+        variables = {each["envVar"] for each in secret["keyToEnv"]}
+        assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"} <= variables
+
+
+def test_shards_are_embedded_a_few_at_once() -> None:
+    pipeline = read("train_and_release.yaml").pipeline
+    loops = [
+        task["iteratorPolicy"]["parallelismLimit"]
+        for component in pipeline["components"].values()
+        for task in component.get("dag", {}).get("tasks", {}).values()
+        if "parameterIterator" in task
+    ]
+    assert loops == [4]
+
+
+def test_a_pipeline_that_is_none_or_trains_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="no pipeline 'train': there are train_and_release, "):
+        build_pipeline("train")
+    for name in OTHERS:
+        with pytest.raises(ValueError, match="2 GPUs would stay idle"):
+            build_pipeline(name, 2)

@@ -4,24 +4,9 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from homefeed.contracts import write_manifest
-from homefeed.release.bundle import RELEASE, Release, ReleaseManifest, new_version
+from homefeed.release.bundle import Release
 from homefeed.release.store import ReleaseStore
-
-
-def make_release(folder: Path, created_at: int, contents: str = "tower") -> Path:
-    """A release as far as the store looks at it: a manifest and files in folders."""
-    (folder / "index").mkdir(parents=True)
-    (folder / "user_tower.pt").write_text(contents)
-    (folder / "index" / "vectors.npy").write_text("vectors")
-    manifest = ReleaseManifest(
-        kind=RELEASE,
-        version=new_version(created_at, "0" * 8),
-        embedding_space="space",
-        created_at=created_at,
-    )
-    write_manifest(folder, manifest)
-    return folder
+from tests.release.bare_release import write_bare_release
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -35,12 +20,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ReleaseStore:
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    return make_release(tmp_path / "old", created_at=1000)
+    return write_bare_release(tmp_path / "old", created_at=1000)
 
 
 @pytest.fixture
 def new(tmp_path: Path) -> Path:
-    return make_release(tmp_path / "new", created_at=2000)
+    return write_bare_release(tmp_path / "new", created_at=2000)
 
 
 def test_what_is_published_is_fetched(store: ReleaseStore, old: Path, tmp_path: Path) -> None:
@@ -81,7 +66,7 @@ def test_a_published_release_is_never_changed(
     store: ReleaseStore, old: Path, tmp_path: Path
 ) -> None:
     store.publish(old, "production")
-    other = make_release(tmp_path / "other", created_at=1000, contents="another tower")
+    other = write_bare_release(tmp_path / "other", created_at=1000, contents="another tower")
     with pytest.raises(ValueError, match="holds another release .*never changed"):
         store.publish(other, "production")
 
@@ -110,6 +95,17 @@ def test_what_was_damaged_in_the_store_does_not_appear(tmp_path: Path, old: Path
     with pytest.raises(ValueError, match=r"user_tower\.pt of release .* has sha256"):
         store.fetch("production", tmp_path / "here" / "release")
     assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_some_files_are_fetched_without_the_rest(
+    store: ReleaseStore, old: Path, tmp_path: Path
+) -> None:
+    version = store.publish(old, "production")
+    found = store.fetch_files("production", ["user_tower.pt"], tmp_path / "here")
+    assert found.version == version
+    assert (tmp_path / "here" / "user_tower.pt").read_text() == "tower"
+    names = [path.name for path in (tmp_path / "here").rglob("*")]
+    assert sorted(names) == ["manifest.json", "user_tower.pt"]
 
 
 def test_a_fetched_release_is_kept_but_never_replaced(

@@ -1,5 +1,6 @@
 {{- /* Values that fit the schema each, but not each other. */ -}}
 {{- define "homefeed.checks" -}}
+{{- include "homefeed.checkCluster" . -}}
 {{- with .Values.release -}}
 {{- if not (or .store .existingClaim) -}}
 {{- fail "release.store and release.existingClaim are both empty: give release.store the URL of an object store (s3://bucket/prefix), or release.existingClaim the PersistentVolumeClaim that holds the store" -}}
@@ -31,5 +32,27 @@
 {{- end -}}
 {{- if and .Values.sidecar.native (semverCompare "<1.29-0" .Capabilities.KubeVersion.Version) -}}
 {{- fail (printf "sidecar.native=true needs Kubernetes 1.29, this is %s: set sidecar.native=false" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* What pods would wait for without an end. It is looked up where there is a cluster to ask, whose
+every namespace has this ConfigMap, and unless an object given here may yet make it. */ -}}
+{{- define "homefeed.checkCluster" -}}
+{{- $namespace := .Release.Namespace -}}
+{{- $kinds := list -}}
+{{- range .Values.extraObjects -}}
+{{- $kinds = append $kinds .kind -}}
+{{- end -}}
+{{- if lookup "v1" "ConfigMap" $namespace "kube-root-ca.crt" -}}
+{{- with .Values.release.credentialsSecret -}}
+{{- if not (or (regexMatch "Secret" (join " " $kinds)) (lookup "v1" "Secret" $namespace .)) -}}
+{{- fail (printf "release.credentialsSecret=%s: namespace %s has no such Secret; create it first: kubectl --namespace %s create secret generic %s --from-literal=AWS_ACCESS_KEY_ID=… --from-literal=AWS_SECRET_ACCESS_KEY=…" . $namespace $namespace .) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.release.existingClaim -}}
+{{- if not (or (has "PersistentVolumeClaim" $kinds) (lookup "v1" "PersistentVolumeClaim" $namespace .)) -}}
+{{- fail (printf "release.existingClaim=%s: namespace %s has no such PersistentVolumeClaim; create it and publish a release to it first" . $namespace) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}

@@ -9,11 +9,22 @@ args:
   # A folder of its own, because it is renamed into place when it is whole.
   - --to=/release/current
   - --timeout-seconds={{ int .Values.release.timeoutSeconds }}
-{{- with .Values.release.env }}
+{{- if .Values.events.enabled }}
+  - --api-access=/var/run/secrets/kubernetes.io/serviceaccount
+{{- end }}
+{{- if or .Values.release.env .Values.events.enabled }}
 env:
-  {{- range $name, $value := . }}
+  {{- range $name, $value := .Values.release.env }}
   - name: {{ $name }}
     value: {{ $value | quote }}
+  {{- end }}
+  {{- if .Values.events.enabled }}
+  {{- range $name, $field := dict "POD_NAME" "name" "POD_NAMESPACE" "namespace" "POD_UID" "uid" }}
+  - name: {{ $name }}
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.{{ $field }}
+  {{- end }}
   {{- end }}
 {{- end }}
 {{- with .Values.release.credentialsSecret }}
@@ -31,6 +42,11 @@ volumeMounts:
   {{- if .Values.release.existingClaim }}
   - name: store
     mountPath: /store
+    readOnly: true
+  {{- end }}
+  {{- if .Values.events.enabled }}
+  - name: api-access
+    mountPath: /var/run/secrets/kubernetes.io/serviceaccount
     readOnly: true
   {{- end }}
 {{- end -}}

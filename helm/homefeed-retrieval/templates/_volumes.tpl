@@ -26,4 +26,18 @@
     claimName: {{ . }}
     readOnly: true
 {{- end }}
+{{- if .Values.events.enabled }}
+{{- /* What Kubernetes would mount into every container; only the fetch leaves events. */}}
+- name: api-access
+  projected:
+    sources:
+      - serviceAccountToken:
+          path: token
+          expirationSeconds: 3600
+      - configMap:
+          name: kube-root-ca.crt
+          items:
+            - key: ca.crt
+              path: ca.crt
+{{- end }}
 {{- end -}}

@@ -1,0 +1,1 @@
+"""The last step of a pipeline: how the run ended, told to people and to a webhook."""

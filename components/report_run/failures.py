@@ -1,0 +1,99 @@
+"""Which steps of a run failed, and why: KFP tells its last step no more than that some step did."""
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client, config
+
+RUN_LABEL = "pipeline/runid"
+"""Of every pod of a run of KFP's."""
+NODE_ANNOTATION = "workflows.argoproj.io/node-name"
+CONTAINER = "main"
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+LOG_LINES = 100
+PATIENCE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A step that failed, and the last that it said."""
+
+    task: str
+    message: str
+
+
+def find_failures(run_id: str) -> list[Failure]:
+    """Asks the cluster that this process runs in; tells standard error where it cannot be asked.
+
+    Args:
+        run_id: of a run of KFP's.
+
+    Returns:
+        The steps that failed, in the order in which they began; empty where that is not known.
+    """
+    try:
+        config.load_incluster_config()
+        return failed_steps(client.CoreV1Api(), NAMESPACE_FILE.read_text(), run_id)
+    # The client lets what urllib3 raises pass, which has no base in common with its own.
+    except Exception as error:
+        print(f"the cluster does not say which step failed: {error}", file=sys.stderr)
+        return []
+
+
+def failed_steps(api: client.CoreV1Api, namespace: str, run_id: str) -> list[Failure]:
+    """The steps of a run whose pods failed; of a step that was retried, the last time.
+
+    Args:
+        api: of a cluster, where the pods may be listed and their logs read.
+        namespace: of the run.
+        run_id: of the run.
+    """
+    # The client's types leave open whether its answers hold what Kubernetes always sends.
+    answer: Any = api.list_namespaced_pod(
+        namespace,
+        label_selector=f"{RUN_LABEL}={run_id}",
+        field_selector="status.phase=Failed",
+        _request_timeout=PATIENCE_SECONDS,
+    )
+    failures = {}
+    for pod in sorted(answer.items, key=lambda pod: pod.metadata.creation_timestamp):
+        failure = explain(pod, _read_log(api, pod))
+        failures[failure.task] = failure
+    return list(failures.values())
+
+
+def explain(pod: Any, log: str) -> Failure:
+    """Why a pod failed: by its own last word, which every step of ours has, or by Kubernetes'.
+
+    Args:
+        pod: one that failed.
+        log: the end of what its step said.
+    """
+    if said := re.search(r"^(\w+) failed: (.+)", log, re.MULTILINE):
+        return Failure(said[1], said[2].rstrip())
+    name = (pod.metadata.annotations or {}).get(NODE_ANNOTATION, pod.metadata.name)
+    ends = [
+        status.state.terminated
+        for status in pod.status.container_statuses or []
+        if status.name == CONTAINER and status.state.terminated
+    ]
+    reasons = [pod.status.reason, *(end.reason for end in ends)]
+    codes = [f"exit code {end.exit_code}" for end in ends]
+    return Failure(name, ", ".join([*filter(None, reasons), *codes]))
+
+
+def _read_log(api: client.CoreV1Api, pod: Any) -> str:
+    try:
+        log: Any = api.read_namespaced_pod_log(
+            pod.metadata.name,
+            pod.metadata.namespace,
+            container=CONTAINER,
+            tail_lines=LOG_LINES,
+            _request_timeout=PATIENCE_SECONDS,
+        )
+    except client.ApiException:
+        return ""  # of a pod that never started, or is gone from its node
+    return log

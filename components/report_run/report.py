@@ -1,0 +1,61 @@
+"""What is said of a run that has ended, and how it is sent on."""
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from components.report_run.failures import Failure
+
+PATIENCE_SECONDS = 10.0
+SUCCEEDED = "SUCCEEDED"
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a run ended; as JSON it is what a webhook gets."""
+
+    pipeline: str
+    run_id: str
+    run_name: str
+    state: str
+    """`SUCCEEDED`, `FAILED` or `CANCELLED`."""
+    failures: list[Failure]
+
+    def as_line(self) -> str:
+        """All of it in one line, for the log."""
+        said = "; ".join(f"{each.task}: {each.message or 'see its log'}" for each in self.failures)
+        line = f"{self.pipeline}, run {self.run_name} ({self.run_id}): {self.state}"
+        return " ".join(f"{line}; {said}".split()) if said else line
+
+    def as_markdown(self) -> str:
+        """All of it as KFP's interface shows it."""
+        lines = [f"# {self.state}", "", f"{self.pipeline}, run {self.run_name} (`{self.run_id}`)"]
+        for each in self.failures:
+            lines += ["", f"## Failed: {each.task}", ""]
+            # Indented, so that nothing in a message is taken for Markdown.
+            message = each.message or "no message: see the step's log"
+            lines += [f"    {line}" for line in message.splitlines()]
+        return "\n".join([*lines, ""])
+
+    def as_json(self) -> dict[str, Any]:
+        """The webhook's body; `text` is what chat services show."""
+        return {"text": self.as_line(), **asdict(self)}
+
+
+def post(url: str, body: dict[str, Any]) -> str:
+    """Posts JSON; whatever comes of it, nothing is raised: a run does not fail by its report.
+
+    Returns:
+        What came of it, for the log.
+    """
+    try:
+        request = urllib.request.Request(
+            url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+            return f"the webhook {url} answered {answer.status}"
+    # An unknown scheme or a broken URL is a ValueError.
+    except (OSError, ValueError) as error:
+        return f"the webhook {url} was not reached: {error}"

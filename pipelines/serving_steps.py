@@ -1,0 +1,59 @@
+"""The steps from a data set and its towers to a release, which every pipeline shares."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kfp import dsl
+
+from components.build_index.component import build_index
+from components.bundle_release.component import bundle_release
+from components.embed_pins.component import embed_pins
+from components.select_corpus.component import select_corpus
+from pipelines.tasks import HOUR, prepare, retry
+
+PINS_PER_SHARD = 500_000
+"""Starting a shard's step takes a cluster about 40 s; embedding so many pins takes minutes."""
+MAX_SHARDS_AT_ONCE = 4
+
+
+def make_servable(
+    exported: Any, dataset: Any, sections: Mapping[str, Any], pins_per_shard: int
+) -> dsl.PipelineTask:
+    """Selects the corpus, embeds it shard by shard, builds the index and bundles the release.
+
+    Args:
+        exported: the output of a step that is the exported towers artifact.
+        dataset: the output of a step that is the dataset artifact.
+        sections: the outputs of the step that read the recipe.
+        pins_per_shard: most pins that one step embeds.
+
+    Returns:
+        The step that bundles the release.
+    """
+    selected = select_corpus(
+        dataset=dataset,
+        config=sections["corpus"],
+        features=sections["features"],
+        pins_per_shard=pins_per_shard,
+    )
+    prepare(selected, "Select the corpus", 2 * HOUR)
+    corpus = selected.outputs["corpus"]
+    with dsl.ParallelFor(
+        selected.outputs["Output"], name="Each shard", parallelism=MAX_SHARDS_AT_ONCE
+    ) as shard:
+        embedded = embed_pins(exported=exported, corpus=corpus, shard=shard)
+        prepare(embedded, "Embed its pins", 6 * HOUR)
+        retry(embedded)
+
+    indexed = build_index(
+        corpus=corpus,
+        embeddings=dsl.Collected(embedded.outputs["embeddings"]),
+        config=sections["index"],
+    )
+    prepare(indexed, "Build the index", 6 * HOUR)
+
+    bundled = bundle_release(
+        exported=exported, corpus=corpus, index=indexed.outputs["index"], dataset=dataset
+    )
+    prepare(bundled, "Bundle the release", 2 * HOUR)
+    return bundled

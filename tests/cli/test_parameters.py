@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+
+from homefeed.cli.parameters import READERS, read_parameters
+from homefeed.config import from_yaml
+from homefeed.events.config import EventsConfig
+from homefeed.recipe import Recipe, read_recipe
+from pipelines.compile import PIPELINES, build_pipeline
+from tests.pipelines.tiny_recipe import write_recipe
+
+
+def read(*given: str, recipe: str | None = "ml-100k", name: str = "train_and_release") -> dict:
+    return read_parameters(name, build_pipeline(name), given, recipe)
+
+
+def test_values_have_the_types_of_the_pipeline() -> None:
+    values = read("pins_per_shard=1000", "store=s3://bucket/path?a=b", "webhook=")
+    assert values == {
+        "recipe": "ml-100k",
+        "pins_per_shard": 1000,
+        "store": "s3://bucket/path?a=b",
+        "webhook": "",
+    }
+
+
+def test_a_recipe_of_ones_own_is_sent_whole(tiny_log: EventsConfig, tmp_path: Path) -> None:
+    path = write_recipe(tmp_path / "tiny.yaml", tiny_log)
+    text = read(recipe=path)["recipe"]
+    assert from_yaml(text, Recipe, "sent") == read_recipe(path)
+
+
+def test_every_pipeline_says_how_its_recipe_is_read() -> None:
+    assert sorted(READERS) == sorted(PIPELINES)
+    assert read(recipe="movielens", name="pretrain_ids") == {"recipe": "movielens"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("store",), "--param 'store' is not of the form name=value"),
+        (("shop=x",), "has no parameter 'shop': it takes recipe, checkpoints, pins_per_shard, "),
+        (("store=a", "store=b"), "is given its parameter 'store' twice"),
+        (("recipe=ml-1m",), "is given its parameter 'recipe' twice"),
+        (("pins_per_shard=many",), "pins_per_shard=many: pins_per_shard is a whole number"),
+    ],
+)
+def test_a_parameter_that_does_not_fit_is_refused(given: tuple[str, ...], said: str) -> None:
+    with pytest.raises(ValueError) as error:
+        read(*given)
+    assert said in str(error.value)
+
+
+def test_what_is_missing_is_named_as_it_is_given() -> None:
+    with pytest.raises(ValueError) as error:
+        read(recipe=None, name="refresh_corpus")
+    assert str(error.value) == "refresh_corpus also needs --recipe NAME|FILE and --param store=…"
+
+
+@pytest.mark.parametrize("recipe", ["ml-2m", "nowhere.yaml"])
+def test_a_recipe_that_is_none_is_refused(recipe: str) -> None:
+    with pytest.raises(ValueError, match=f"recipe .*{recipe}"):
+        read(recipe=recipe)

@@ -1,0 +1,51 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kfp import dsl
+
+from components.publish_release.component import publish_release
+from homefeed.release.bundle import Release
+from homefeed.release.store import ReleaseStore
+from tests.serving.small_release import build_small_release
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> dsl.Model:
+    folder = build_small_release(tmp_path_factory.mktemp("release")).folder
+    return dsl.Model("release", str(folder), {"version": Release.open(folder).version})
+
+
+def publish(release: dsl.Model, store: str, channel: str = "production") -> str:
+    component: Any = publish_release
+    return component.python_func(release, store, channel)
+
+
+def test_the_channel_then_stands_for_the_release(release: dsl.Model, tmp_path: Path) -> None:
+    store = (tmp_path / "store").as_uri()
+    version = publish(release, store)
+    assert version == release.metadata["version"]
+    fetched = ReleaseStore(store).fetch("production", tmp_path / "fetched")
+    assert fetched.version == version
+    # A step that is tried again finds its release there.
+    assert publish(release, store, "canary") == version
+    assert ReleaseStore(store).channels() == ["canary", "production"]
+
+
+def test_without_a_store_nothing_is_published_and_it_is_said(
+    release: dsl.Model, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert publish(release, "") == ""
+    said = f"no store is given: release {release.metadata['version']} is not published\n"
+    assert said in capfd.readouterr().err
+
+
+def test_a_channel_that_is_no_name_is_refused(
+    release: dsl.Model, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        publish(release, tmp_path.as_uri(), "Production 1")
+    assert capfd.readouterr().out.startswith(
+        "publish_release failed: channel 'Production 1' is no name"
+    )
+    assert list(tmp_path.iterdir()) == []

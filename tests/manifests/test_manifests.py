@@ -1,0 +1,196 @@
+"""The manifests as kustomize builds them, and what the API server lets the runs' account do."""
+
+import json
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipelines.compile import COMPILED
+from pipelines.tasks import STORE_SECRET, STORE_VARIABLES
+from tests.kubectl import kubectl, needs_cluster, run_kubectl
+from tests.tools import chart_check
+
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+FOLDERS = sorted(path.parent for path in MANIFESTS.rglob("kustomization.yaml"))
+EXAMPLES = sorted(MANIFESTS.rglob("*.example.yaml"))
+RUNS, SERVING = "homefeed-pipelines", "homefeed-serving"
+SECURITY = "pod-security.kubernetes.io/enforce"
+
+# Verb, resource, further options of `kubectl auth can-i`.
+MAY = [
+    ("get", "configmaps/kfp-launcher"),
+    ("get", "secrets/mlpipeline-minio-artifact"),
+    ("get", "pods"),
+]
+MAY_NOT = [
+    ("get", f"secrets/{STORE_SECRET}"),
+    ("list", "secrets"),
+    ("update", "secrets/mlpipeline-minio-artifact"),
+    ("get", "configmaps/other"),
+    ("update", "configmaps/kfp-launcher"),
+    ("list", "pods"),
+    ("create", "pods"),
+    ("delete", "pods"),
+    ("create", "pods", "--subresource=exec"),
+    ("get", "pods", "--subresource=log"),
+    ("create", "deployments.apps"),
+    ("create", "jobs.batch"),
+    ("create", "persistentvolumeclaims"),
+    ("create", "roles.rbac.authorization.k8s.io"),
+    ("escalate", "roles.rbac.authorization.k8s.io"),
+    ("bind", "roles.rbac.authorization.k8s.io"),
+    ("create", "rolebindings.rbac.authorization.k8s.io"),
+    ("create", "serviceaccounts", "--subresource=token"),
+    ("impersonate", "serviceaccounts"),
+    ("get", "nodes"),
+    ("list", "namespaces"),
+]
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(MANIFESTS))
+
+
+def build(folder: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(kubectl("kustomize", str(folder))))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
+def test_each_builds_and_fits_the_schemas_of_kubernetes(folder: Path, tmp_path: Path) -> None:
+    objects = build(folder)
+    (tmp_path / "built.yaml").write_text(yaml.safe_dump_all(objects))
+    for version in ("1.25", "1.34", "1.37"):
+        finished = chart_check(
+            "kubernetes_validate",
+            *("--strict", "--kubernetes-version", version, "--no-warn", "built.yaml"),
+            cwd=tmp_path,
+        )
+        assert finished.returncode == 0, finished.stdout
+        assert finished.stdout.count("passed for resource") == len(objects)
+
+
+def test_every_file_is_part_of_a_kustomization_or_an_example() -> None:
+    used = {
+        (folder / resource).resolve()
+        for folder in FOLDERS
+        for resource in yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
+    }
+    files = {path for path in MANIFESTS.rglob("*.yaml") if path.name != "kustomization.yaml"}
+    assert files - used == set(EXAMPLES)
+
+
+def test_no_secret_is_applied() -> None:
+    kinds = {each["kind"] for folder in FOLDERS for each in build(folder)}
+    assert kinds == {
+        "Namespace", "PersistentVolumeClaim", "Role", "RoleBinding", "ServiceAccount",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
+def test_the_examples_are_what_steps_and_the_chart_read(example: Path) -> None:
+    secret = yaml.safe_load(example.read_text())
+    assert secret["metadata"]["name"] == STORE_SECRET
+    assert set(secret["stringData"]) <= set(STORE_VARIABLES)
+    namespaces = {each["metadata"]["name"] for each in build(example.parent)}
+    assert secret["metadata"]["namespace"] in namespaces
+
+
+def test_both_namespaces_are_restricted_and_every_step_is_allowed_there() -> None:
+    namespaces = [each for each in build(MANIFESTS / "base") if each["kind"] == "Namespace"]
+    levels = {each["metadata"]["name"]: each["metadata"]["labels"][SECURITY] for each in namespaces}
+    assert levels == {RUNS: "restricted", SERVING: "restricted"}
+    for path in COMPILED.glob("*.yaml"):
+        spec, platforms = yaml.safe_load_all(path.read_text())
+        steps = platforms["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+        assert steps.keys() == spec["deploymentSpec"]["executors"].keys(), path.name
+        # All else that `restricted` asks for, Kubeflow Pipelines gives to every step.
+        assert all(step["securityContext"] == {"runAsNonRoot": True} for step in steps.values())
+
+
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Real name to own name of the namespaces, in which all manifests were applied."""
+    copy = tmp_path_factory.mktemp("applied") / "manifests"
+    shutil.copytree(MANIFESTS, copy)
+    suffix = uuid.uuid4().hex[:8]
+    names = {RUNS: f"homefeed-test-runs-{suffix}", SERVING: f"homefeed-test-serving-{suffix}"}
+    for path in copy.rglob("*.yaml"):
+        text = path.read_text()
+        for real, own in names.items():
+            text = text.replace(real, own)
+        path.write_text(text)
+    try:
+        kubectl("apply", "--validate=strict", "-k", str(copy / "overlays" / "claim"))
+        yield names
+    finally:
+        kubectl("delete", "namespace", *names.values(), "--wait=false", "--ignore-not-found")
+
+
+def can(applied: dict[str, str], row: tuple[str, ...], namespace: str) -> bool:
+    account = f"--as=system:serviceaccount:{applied[RUNS]}:pipeline-runner"
+    finished = run_kubectl("auth", "can-i", *row, account, "--namespace", applied[namespace])
+    answer = finished.stdout.strip()
+    assert answer in ("yes", "no"), finished.stderr
+    return answer == "yes"
+
+
+@needs_cluster
+@pytest.mark.parametrize("row", MAY, ids=" ".join)
+def test_the_runner_may(applied: dict[str, str], row: tuple[str, ...]) -> None:
+    assert can(applied, row, RUNS)
+    assert not can(applied, row, SERVING)
+
+
+@needs_cluster
+@pytest.mark.parametrize("row", MAY_NOT, ids=" ".join)
+def test_the_runner_may_not(applied: dict[str, str], row: tuple[str, ...]) -> None:
+    assert not can(applied, row, RUNS)
+    assert not can(applied, row, SERVING)
+
+
+@needs_cluster
+@pytest.mark.parametrize(
+    ("verb", "resource", "allowed"),
+    [
+        ("create", "workflowtaskresults", True),
+        ("patch", "workflowtaskresults", True),
+        ("delete", "workflowtaskresults", False),
+        ("create", "workflows", False),
+        ("patch", "workflows", False),
+    ],
+)
+def test_what_the_runner_may_tell_argo(
+    applied: dict[str, str], verb: str, resource: str, allowed: bool
+) -> None:
+    # What `kubectl auth can-i` asks; it does not ask about resources that this cluster lacks.
+    attributes = {"group": "argoproj.io", "resource": resource, "verb": verb}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": f"system:serviceaccount:{applied[RUNS]}:pipeline-runner",
+            "resourceAttributes": attributes | {"namespace": applied[RUNS]},
+        },
+    }
+    answer = kubectl("create", "-f", "-", "-o", "json", stdin=json.dumps(review))
+    assert json.loads(answer)["status"]["allowed"] is allowed
+
+
+@needs_cluster
+def test_the_claim_is_taken(applied: dict[str, str]) -> None:
+    modes = kubectl("get", "persistentvolumeclaim", "release-store", "--namespace",
+                    applied[SERVING], "-o", "jsonpath={.spec.accessModes}")  # fmt: skip
+    assert modes == '["ReadWriteOnce"]'
+
+
+@needs_cluster
+def test_nothing_is_admitted_that_pod_security_forbids(applied: dict[str, str]) -> None:
+    for namespace in applied.values():
+        finished = run_kubectl("run", "step", "--image=step:1", "--dry-run=server", "-n", namespace)
+        assert finished.returncode != 0
+        assert 'violates PodSecurity "restricted:latest"' in finished.stderr
