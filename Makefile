@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --retries 10 install --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo measure test lint format generate lock clean
+.PHONY: help setup demo measure images test e2e-cluster lint format generate lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -33,8 +33,14 @@ measure: $(INSTALLED) ## Measure the README's figures again, from nothing, and w
 	@$(BIN)/homefeed demo --work build/measure --results docs/results/demo.json
 	@$(BIN)/python -m homefeed.evaluation.results README.md
 
+images: $(INSTALLED) ## Build the container images (needs podman)
+	@$(BIN)/python -m images.build $(if $(RESULTS),--results $(RESULTS))
+
 test: lint ## Check and test everything
 	@$(BIN)/pytest
+
+e2e-cluster: $(INSTALLED) ## Test images, chart and pipelines on a real Kubernetes: KUBECONFIG's, or one of this machine
+	@HOMEFEED_E2E_RESULTS=$(RESULTS) $(BIN)/python -m tests.cluster.run
 
 lint: $(INSTALLED) ## Style, types and import rules
 	@$(BIN)/ruff check .

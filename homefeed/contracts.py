@@ -6,10 +6,11 @@ half-open: `[start, end)`. Every artifact is a folder that holds a `manifest.jso
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,6 +21,10 @@ SCHEMA_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 USER_TOWER_FILE = "user_tower.pt"
 PIN_TOWER_FILE = "pin_tower.pt"
+METRIC = "inner_product"
+"""How vectors of users and pins are compared; all are unit vectors, so it is the cosine."""
+VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+"""Of what is published: a time, UTC, so that versions sort; then a hash of the contents."""
 
 
 class Column(StrEnum):
@@ -100,6 +105,11 @@ def iso(timestamp: int) -> str:
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def new_version(timestamp: int, content_hash: str) -> str:
+    """The version of what is of a Unix time and has contents with a hex hash."""
+    return f"{iso(timestamp).replace('-', '').replace(':', '')}-{content_hash[:8]}"
+
+
 def sha256_file(path: Path) -> str:
     """sha256 of a file's bytes, in hex."""
     with path.open("rb") as file:
@@ -131,7 +141,8 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
     """Reads an artifact's manifest and checks that it is of the wanted kind and schema.
 
     Raises:
-        ValueError: there is no manifest, or it is of another kind or schema version.
+        ValueError: there is no manifest, it is of another kind or schema version, or it names a
+            file outside the folder.
     """
     path = folder / MANIFEST_FILE
     if not path.is_file():
@@ -147,4 +158,8 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
             f"{path} has schema version {manifest.schema_version}; this homefeed reads "
             f"{SCHEMA_VERSION}. It was made by {manifest.produced_by}: make it again."
         )
+    for name in manifest.files:
+        pure = PurePosixPath(name)
+        if pure.is_absolute() or ".." in pure.parts:
+            raise ValueError(f"{path} names {name!r}, which leads out of the {kind}")
     return manifest

@@ -4,10 +4,11 @@
     --tag 0.1.0                   their tag; by default the project's version
     --base IMAGE                  Debian with Python 3.11; by default Docker's python:3.11-slim
     --accelerator cpu             of the pipeline's image: cpu or cuda
-    --results FILE                writes size and seconds of each, with its budget
+    --results FILE                builds without cached layers and writes what that took
 
-Without names all are built. Layers that did not change are taken from the last build. pip gets its
-packages from where this machine's pip gets them.
+Without names all are built; with `--accelerator cuda` the pipeline's alone, and its tag ends with
+-cuda. Layers that did not change are taken from the last build. pip gets its packages from where
+this machine's pip gets them. One that is larger than its budget is an error.
 """
 
 import argparse
@@ -18,8 +19,10 @@ from pathlib import Path
 
 from homefeed import __version__
 from homefeed.evaluation.provenance import commit
+from homefeed.evaluation.results import write_results
 from images.base import base_image
-from images.engine import run_podman, stream_podman
+from images.engine import stream_podman
+from images.measure import image_records, size_bytes
 from images.sources import PipSources, pip_sources
 
 ROOT = Path(__file__).parents[1]
@@ -28,65 +31,85 @@ REGISTRY = "ghcr.io/homefeed"
 
 @dataclass(frozen=True)
 class Image:
-    """An image: its name, its Containerfile from the root on, and the most it may take."""
+    """An image, and what its Containerfile can be told beside the base."""
 
     name: str
     containerfile: str
+    """Path from the root of the repository."""
     budget_bytes: int
-    """Of all its layers, unpacked, with the base."""
+    """Most that all its layers may take, unpacked and with the base."""
+    has_torch: bool = False
+    is_accelerated: bool = False
+    """Whether there is a CUDA variant."""
 
 
 IMAGES = (
-    Image("homefeed-pipeline", "components/image/Containerfile", 1_900_000_000),
-    Image("homefeed-torchserve", "serving/torchserve/Containerfile", 1_150_000_000),
-    Image("homefeed-index-sidecar", "serving/index_sidecar/Containerfile", 400_000_000),
+    Image(
+        "homefeed-pipeline",
+        "components/image/Containerfile",
+        budget_bytes=1_900_000_000,
+        has_torch=True,
+        is_accelerated=True,
+    ),
+    Image(
+        "homefeed-torchserve",
+        "serving/torchserve/Containerfile",
+        budget_bytes=1_200_000_000,
+        has_torch=True,
+    ),
+    Image("homefeed-index-sidecar", "serving/index_sidecar/Containerfile", 350_000_000),
 )
 CUDA_BUDGET_BYTES = 8_000_000_000
+CUDA_SUFFIX = "-cuda"
+"""Of the tag, as `components.image` has it."""
 
 
 @dataclass(frozen=True)
-class Built:
-    """An image that was built, and the seconds that took."""
+class Build:
+    """An image to build."""
 
     image: Image
-    reference: str
-    seconds: float
+    registry: str
+    tag: str
+    accelerator: str = "cpu"
 
+    @property
+    def reference(self) -> str:
+        """Its whole name."""
+        suffix = CUDA_SUFFIX if self.accelerator == "cuda" else ""
+        return f"{self.registry}/{self.image.name}:{self.tag}{suffix}"
 
-def build(
-    image: Image, reference: str, base: str, sources: PipSources, accelerator: str = "cpu"
-) -> Built:
-    """Builds one image.
+    @property
+    def budget_bytes(self) -> int:
+        """The most that it may take."""
+        return CUDA_BUDGET_BYTES if self.accelerator == "cuda" else self.image.budget_bytes
 
-    Args:
-        image: which.
-        reference: its name with registry and tag.
-        base: Debian with Python 3.11.
-        sources: where pip gets its packages.
-        accelerator: cpu or cuda; only the pipeline's image knows it.
+    def run(self, base: str, sources: PipSources, fresh: bool = False) -> float:
+        """Builds it; returns the seconds that took.
 
-    Raises:
-        RuntimeError: podman failed; what it said was printed.
-    """
-    arguments = {"BASE": base, "VERSION": reference.rpartition(":")[2], "REVISION": commit()}
-    if image.name == "homefeed-pipeline":
-        arguments |= {"ACCELERATOR": accelerator}
-    if image.name != "homefeed-index-sidecar" and sources.has_torch:
-        arguments |= {"TORCH_INDEX_URL": ""}
-    print(f"building {reference}", flush=True)
-    start = time.monotonic()
-    stream_podman(
-        *("build", "--quiet", "--file", str(ROOT / image.containerfile), "--tag", reference),
-        *(option for item in arguments.items() for option in ("--build-arg", "=".join(item))),
-        *sources.podman_options,
-        str(ROOT),
-    )
-    return Built(image, reference, time.monotonic() - start)
+        Args:
+            base: Debian with Python 3.11.
+            sources: where pip gets its packages.
+            fresh: whether no layer of an earlier build is taken.
 
-
-def size_bytes(reference: str) -> int:
-    """All layers of an image, unpacked."""
-    return int(run_podman("image", "inspect", "--format", "{{.Size}}", reference).stdout)
+        Raises:
+            RuntimeError: podman failed; what it said was printed.
+        """
+        arguments = {"BASE": base, "VERSION": self.tag, "REVISION": commit()}
+        if self.image.is_accelerated:
+            arguments |= {"ACCELERATOR": self.accelerator}
+        if self.image.has_torch and sources.has_torch:
+            arguments |= {"TORCH_INDEX_URL": ""}
+        print(f"building {self.reference}", flush=True)
+        start = time.monotonic()
+        stream_podman(
+            *("build", "--quiet", "--file", str(ROOT / self.image.containerfile)),
+            *(option for item in arguments.items() for option in ("--build-arg", "=".join(item))),
+            *sources.podman_options,
+            *(["--no-cache"] if fresh else []),
+            *("--tag", self.reference, str(ROOT)),
+        )
+        return time.monotonic() - start
 
 
 def main() -> int:
@@ -106,19 +129,24 @@ def main() -> int:
     given = parser.parse_args()
     if unknown := sorted(set(given.names) - set(names)):
         parser.error(f"no image {', '.join(unknown)}: there are {', '.join(names)}")
+    wanted = [image for image in IMAGES if image.name in (given.names or names)]
+    if given.accelerator == "cuda":
+        wanted = [image for image in wanted if image.is_accelerated]
+    builds = [Build(image, given.registry, given.tag, given.accelerator) for image in wanted]
     try:
         base, sources = given.base or base_image(), pip_sources()
-        built = [
-            build(
-                image,
-                f"{given.registry}/{image.name}:{given.tag}",
-                base,
-                sources,
-                given.accelerator,
-            )
-            for image in IMAGES
-            if image.name in (given.names or names)
-        ]
+        for build in builds:
+            seconds = build.run(base, sources, fresh=given.results is not None)
+            size = size_bytes(build.reference)
+            print(f"{build.reference}: {size / 1e6:,.0f} MB, {seconds:.0f} s", flush=True)
+            if given.results is not None:
+                again = build.run(base, sources)
+                figures = image_records(build.reference, seconds, again, build.budget_bytes, base)
+                write_results(given.results, figures)
+            if size > build.budget_bytes:
+                raise RuntimeError(
+                    f"{build.reference} has {size:,} bytes, its budget is {build.budget_bytes:,}"
+                )
     except RuntimeError as error:
         print(f"images: {error}", file=sys.stderr)
         return 1

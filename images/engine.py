@@ -11,6 +11,8 @@ from homefeed.cache import cache_folder
 
 PODMAN_DEFAULT_OPEN_FILES = 1_048_576
 """What podman wants to raise each container's limit to, which not every machine may do."""
+PROCESSES = 4096
+"""Of a container, where podman may not raise the machine's limit: enough for any of ours."""
 DEBIAN_PACKAGES = ("podman", "runc", "netavark", "aardvark-dns", "catatonit")
 
 
@@ -50,9 +52,10 @@ def environment() -> Mapping[str, str]:
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     if "CONTAINERS_CONF" in os.environ or not 0 <= most_files < PODMAN_DEFAULT_OPEN_FILES:
         return os.environ
-    # Inside a container podman may not raise limits, and its default would fail every start.
+    # Inside a container podman may not raise limits, and its defaults would fail every start.
+    limits = f'"nofile={most_files}:{most_files}", "nproc={PROCESSES}:{PROCESSES}"'
     settings = cache_folder() / "containers.conf"
-    settings.write_text(f'[containers]\ndefault_ulimits = ["nofile={most_files}:{most_files}"]\n')
+    settings.write_text(f"[containers]\ndefault_ulimits = [{limits}]\n")
     return {**os.environ, "CONTAINERS_CONF": str(settings)}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from homefeed.contracts import sha256_file
 
 PACKAGES = ("homefeed", "components", "pipelines", "serving")
-NOT_RUN = {"__pycache__", "cli", "recipes", "compiled"}
+NOT_RUN = {"__pycache__", "cli", "recipes", "id_recipes", "compiled"}
 """Folders that no step runs or reads; a recipe's text is an input of its own."""
 
 

@@ -50,7 +50,7 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU) -> GraphComponent:
                 nothing.
             webhook: URL that gets a POST with how the run ended; empty for none.
         """
-        with report_at_end(name, webhook):
+        with report_at_end(name, webhook, last_step="publish-ids"):
             checked = read_id_recipe(recipe=recipe)
             prepare(checked, "Read the recipe", HOUR)
             # The state of the sources is looked at in every run: KFP knows a step by its inputs.

@@ -35,7 +35,8 @@ def build_pipeline() -> GraphComponent:
         6. Embed its pins, shard by shard.
         7. Build the index; one that finds too little of what exact search finds is refused.
         8. Bundle towers, index and users into one release.
-        9. Publish it: the channel stands for it from then on, the release before it stays.
+        9. Publish it: the channel stands for it from then on, the release before it stays. Refused
+           where another was published meanwhile, whose newer towers the channel would lose.
 
         However the run ends, its last step reports it. Beside the index's recall nothing is
         measured: all of the log is known to the release, so there is nothing to measure it on.
@@ -48,7 +49,7 @@ def build_pipeline() -> GraphComponent:
             pins_per_shard: most pins that one step embeds; more where that would be too many steps.
             webhook: URL that gets a POST with how the run ended; empty for none.
         """
-        with report_at_end(NAME, webhook):
+        with report_at_end(NAME, webhook, last_step="publish-release"):
             sections = read_recipe(recipe=recipe)
             prepare(sections, "Read the recipe", HOUR)
             # The state of the source is looked at in every run, and KFP knows a step by its inputs.
@@ -79,7 +80,10 @@ def build_pipeline() -> GraphComponent:
             bundled = make_servable(exported, refreshed.outputs["dataset"], part, pins_per_shard)
 
             published = publish_release(
-                release=bundled.outputs["release"], store=store, channel=channel
+                release=bundled.outputs["release"],
+                store=store,
+                channel=channel,
+                replaces=fetched.outputs["version"],
             )
             prepare(published, "Publish the release", 2 * HOUR)
             published.set_caching_options(enable_caching=False)

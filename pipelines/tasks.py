@@ -22,17 +22,23 @@ STORE_VARIABLES = (
 """The secret's keys, which become variables of the same name."""
 MINUTE = 60
 HOUR = 3600
+RETRY_SECONDS = 7 * 24 * HOUR
+"""Longer than all tries of any step take, with their waits for a node. It bounds no pause: Argo
+counts it from the start of the first try, begins no other after it, and ends one that runs."""
 
 
-def report_at_end(pipeline: str, webhook: str) -> dsl.ExitHandler:
+def report_at_end(pipeline: str, webhook: str, last_step: str) -> dsl.ExitHandler:
     """The context of all steps of a pipeline, after which the run is reported, however it ended.
 
     Args:
         pipeline: its name.
         webhook: the pipeline's parameter: a URL that the report is posted to, or empty.
+        last_step: the step that waits for all others and is never taken from the cache, so that
+            the run succeeded where it did.
     """
     report = report_run(
         pipeline=pipeline,
+        last_step=last_step,
         run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
         run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
         webhook=webhook,
@@ -60,7 +66,10 @@ def prepare(task: dsl.PipelineTask, name: str, timeout_seconds: int) -> None:
 def retry(task: dsl.PipelineTask) -> None:
     """For steps that read over a network, or run long on nodes that may be taken away."""
     task.set_retry(
-        num_retries=2, backoff_duration="30s", backoff_factor=2, backoff_max_duration="300s"
+        num_retries=2,
+        backoff_duration="30s",
+        backoff_factor=2,
+        backoff_max_duration=f"{RETRY_SECONDS}s",
     )
 
 

@@ -69,7 +69,7 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU) -> GraphComponent:
             channel: what then stands for this release in the store.
             webhook: URL that gets a POST with how the run ended; empty for none.
         """
-        with report_at_end(name, webhook):
+        with report_at_end(name, webhook, last_step="publish-release"):
             bundled, evaluated = make_release(
                 recipe, checkpoints, pins_per_shard, num_gpus, gpu_type
             )

@@ -28,6 +28,9 @@ class Keys(NamedTuple):
     secret_key: str
 
 
+ANY_KEYS = Keys("any", "any")
+
+
 class S3Server:
     """A server that takes any keys until it is told to be strict."""
 
@@ -35,9 +38,9 @@ class S3Server:
         self.url = url
         self._log = log
         self._session = botocore.session.get_session()
-        self._session.set_credentials("any", "any")
+        self._session.set_credentials(*ANY_KEYS)
 
-    def environment(self, keys: Keys = Keys("any", "any")) -> dict[str, str]:  # noqa: B008
+    def environment(self, keys: Keys = ANY_KEYS) -> dict[str, str]:
         """By which clients of S3 find it."""
         return {
             "AWS_ENDPOINT_URL": self.url,

@@ -1,5 +1,7 @@
 """Step 2 of a refresh: the towers of the release in production."""
 
+from typing import NamedTuple
+
 from kfp import dsl
 
 from components.step import step
@@ -12,7 +14,7 @@ def fetch_towers(
     features: str,
     config: str,
     exported: dsl.Output[dsl.Model],
-) -> None:
+) -> NamedTuple("Fetched", [("version", str)]):  # pyrefly: ignore[invalid-annotation]
     """Takes the towers of a published release, and checks that the recipe is the one they need.
 
     Args:
@@ -21,6 +23,9 @@ def fetch_towers(
         features: the recipe's features section, as YAML.
         config: the recipe's dataset section, as YAML.
         exported: the exported towers artifact; its metadata say which release they are from.
+
+    Returns:
+        The version of the release, as output `version`.
     """
     from homefeed.stage import stage
 
@@ -41,3 +46,4 @@ def fetch_towers(
         )
         exported.metadata["release"] = release.version
         exported.metadata["embedding_space"] = release.embedding_space
+        return (release.version,)

@@ -8,6 +8,7 @@ from components.step import step
 @step
 def report_run(
     pipeline: str,
+    last_step: str,
     run_id: str,
     run_name: str,
     webhook: str,
@@ -18,6 +19,7 @@ def report_run(
 
     Args:
         pipeline: name of the pipeline.
+        last_step: the step that waits for all others: where it succeeded, the run did.
         run_id: of the run.
         run_name: of the run, as people gave it.
         webhook: URL that the report is posted to as JSON; empty for none. One that fails is noted
@@ -30,14 +32,12 @@ def report_run(
     with stage("report_run"):
         from pathlib import Path
 
-        from components.report_run.failures import Failure, find_failures
-        from components.report_run.report import SUCCEEDED, Report, post
+        from components.report_run.ending import Failure, find_ending
+        from components.report_run.report import Report, post
 
-        failures = []
-        if status.state != SUCCEEDED:
-            known = Failure(status.pipeline_task_name, status.error_message or "")
-            failures = find_failures(run_id) or [known]
-        found = Report(pipeline, run_id, run_name, status.state, failures)
+        known = Failure(status.pipeline_task_name, status.error_message or "")
+        state, failures = find_ending(status.state, known, run_id, last_step)
+        found = Report(pipeline, run_id, run_name, state, failures)
         print(found.as_line())
         Path(report.path).write_text(found.as_markdown(), "utf-8")
         if webhook:

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,10 @@ from kubernetes import client, config
 RUN_LABEL = "pipeline/runid"
 """Of every pod of a run of KFP's."""
 NODE_ANNOTATION = "workflows.argoproj.io/node-name"
+TRY = re.compile(r"\(\d+\)$")
+"""What Argo adds to the name of a node for each try of it."""
+STEP_POD = ".executor"
+"""The end of the name of the node in which KFP runs a step itself, not the driver before it."""
 CONTAINER = "main"
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 LOG_LINES = 100
@@ -25,26 +29,36 @@ class Failure:
     message: str
 
 
-def find_failures(run_id: str) -> list[Failure]:
+@dataclass(frozen=True)
+class Steps:
+    """What became of a run's steps; of one that was retried, its last try counts."""
+
+    failures: list[Failure] = field(default_factory=list)
+    """In the order in which the steps began."""
+    succeeded: set[str] = field(default_factory=set)
+    """Their names in the pipeline; those from the cache have no pod and are not among them."""
+
+
+def find_steps(run_id: str) -> Steps:
     """Asks the cluster that this process runs in; tells standard error where it cannot be asked.
 
     Args:
         run_id: of a run of KFP's.
 
     Returns:
-        The steps that failed, in the order in which they began; empty where that is not known.
+        The steps; none where they are not known.
     """
     try:
         config.load_incluster_config()
-        return failed_steps(client.CoreV1Api(), NAMESPACE_FILE.read_text(), run_id)
+        return read_steps(client.CoreV1Api(), NAMESPACE_FILE.read_text(), run_id)
     # The client lets what urllib3 raises pass, which has no base in common with its own.
     except Exception as error:
         print(f"the cluster does not say which step failed: {error}", file=sys.stderr)
-        return []
+        return Steps()
 
 
-def failed_steps(api: client.CoreV1Api, namespace: str, run_id: str) -> list[Failure]:
-    """The steps of a run whose pods failed; of a step that was retried, the last time.
+def read_steps(api: client.CoreV1Api, namespace: str, run_id: str) -> Steps:
+    """The steps of a run by their pods.
 
     Args:
         api: of a cluster, where the pods may be listed and their logs read.
@@ -53,16 +67,22 @@ def failed_steps(api: client.CoreV1Api, namespace: str, run_id: str) -> list[Fai
     """
     # The client's types leave open whether its answers hold what Kubernetes always sends.
     answer: Any = api.list_namespaced_pod(
-        namespace,
-        label_selector=f"{RUN_LABEL}={run_id}",
-        field_selector="status.phase=Failed",
-        _request_timeout=PATIENCE_SECONDS,
+        namespace, label_selector=f"{RUN_LABEL}={run_id}", _request_timeout=PATIENCE_SECONDS
     )
-    failures = {}
-    for pod in sorted(answer.items, key=lambda pod: pod.metadata.creation_timestamp):
-        failure = explain(pod, _read_log(api, pod))
-        failures[failure.task] = failure
-    return list(failures.values())
+    pods = sorted(answer.items, key=lambda pod: pod.metadata.creation_timestamp)
+    last_tries = {TRY.sub("", _node(pod)): pod for pod in pods}
+    failures = [
+        explain(pod, _read_log(api, pod))
+        for pod in last_tries.values()
+        if pod.status.phase == "Failed"
+    ]
+    succeeded = {
+        node.removesuffix(STEP_POD).rpartition(".")[2]
+        for node, pod in last_tries.items()
+        if node.endswith(STEP_POD) and pod.status.phase == "Succeeded"
+    }
+    # The steps of a loop often fail alike.
+    return Steps(list(dict.fromkeys(failures)), succeeded)
 
 
 def explain(pod: Any, log: str) -> Failure:
@@ -74,7 +94,6 @@ def explain(pod: Any, log: str) -> Failure:
     """
     if said := re.search(r"^(\w+) failed: (.+)", log, re.MULTILINE):
         return Failure(said[1], said[2].rstrip())
-    name = (pod.metadata.annotations or {}).get(NODE_ANNOTATION, pod.metadata.name)
     ends = [
         status.state.terminated
         for status in pod.status.container_statuses or []
@@ -82,7 +101,11 @@ def explain(pod: Any, log: str) -> Failure:
     ]
     reasons = [pod.status.reason, *(end.reason for end in ends)]
     codes = [f"exit code {end.exit_code}" for end in ends]
-    return Failure(name, ", ".join([*filter(None, reasons), *codes]))
+    return Failure(_node(pod), ", ".join([*filter(None, reasons), *codes]))
+
+
+def _node(pod: Any) -> str:
+    return (pod.metadata.annotations or {}).get(NODE_ANNOTATION, pod.metadata.name)
 
 
 def _read_log(api: client.CoreV1Api, pod: Any) -> str:

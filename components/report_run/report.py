@@ -9,7 +9,6 @@ from typing import Any
 from components.report_run.failures import Failure
 
 PATIENCE_SECONDS = 10.0
-SUCCEEDED = "SUCCEEDED"
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class Report:
     run_id: str
     run_name: str
     state: str
-    """`SUCCEEDED`, `FAILED` or `CANCELLED`."""
+    """`SUCCEEDED`, `FAILED` or `CANCELLED`; `UNKNOWN` where neither KFP nor the pods tell."""
     failures: list[Failure]
 
     def as_line(self) -> str:

@@ -164,6 +164,7 @@ def _prepared(order: Order) -> Iterator[Package]:
 def _wait(order: Order, run_id: str, url: str) -> None:
     from homefeed.cli.kfp_server import connect
 
+    log.print("waiting for its end; if this is stopped, the run goes on")
     seen = None
     while seen not in ENDED:
         with connect(order.host, order.namespace) as client:

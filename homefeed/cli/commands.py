@@ -87,6 +87,23 @@ def serve(
 
 
 @app.command()
+def publish(
+    store: Annotated[str, typer.Option(help="URL of the release store, or a folder.")],
+    release: Annotated[
+        Path | None, typer.Argument(help="Folder of a release; by default the last run's.")
+    ] = None,
+    channel: Annotated[
+        str, typer.Option(help="What then stands for the release; pods serve production.")
+    ] = "production",
+    work: Work = DEFAULT_WORK,
+) -> None:
+    """Put a release into a release store, where a cluster's pods take it from."""
+    from homefeed.cli.publish import publish_release
+
+    publish_release(release, store, channel, work)
+
+
+@app.command()
 def query(
     user: Annotated[str, typer.Argument(help="Id of a user; an unknown one is answered too.")],
     k: Annotated[int, typer.Option("--k", "-k", help="Most pins to return.")] = DEFAULT_K,

@@ -3,17 +3,16 @@
 import contextlib
 import io
 import json
-import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import NoReturn
 
 import httpx
 import kfp
 from kfp_server_api.exceptions import ApiException
 from urllib3.exceptions import HTTPError
+
+from homefeed.cli.time_limit import time_limit
 
 HEALTH = "/apis/v2beta1/healthz"
 CONNECT_SECONDS = 10.0
@@ -33,7 +32,8 @@ def connect(host: str, namespace: str | None) -> Iterator[kfp.Client]:
         RuntimeError: it does not answer in time, is no KFP, or refuses a request.
     """
     _check_alive(host)
-    with _at_most(CONVERSATION_SECONDS, host), contextlib.redirect_stdout(io.StringIO()):
+    limit = time_limit(CONVERSATION_SECONDS, f"KFP at {host} did not answer all requests")
+    with limit, contextlib.redirect_stdout(io.StringIO()):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -58,27 +58,13 @@ def _check_alive(host: str) -> None:
             "from here, as by `kubectl -n kubeflow port-forward svc/ml-pipeline-ui 8080:80` and "
             "--host http://localhost:8080"
         ) from error
-    if answer.status_code == httpx.codes.NOT_FOUND:
+    is_json = answer.headers.get("Content-Type", "").startswith("application/json")
+    if not is_json:
         raise RuntimeError(
-            f"{host} answers, but not as KFP 2 does: it has no {HEALTH}; give the URL at which "
-            "KFP's pages are"
+            f"{host} answers, but not as KFP 2 does: {HEALTH} gave {answer.status_code} and no "
+            "JSON. Give the URL below which KFP's API is, past any login page, as `kubectl "
+            "port-forward` makes one"
         )
-
-
-@contextmanager
-def _at_most(seconds: int, host: str) -> Iterator[None]:
-    """Ends what hangs, as KFP's client sets no time limit of its own."""
-
-    def end(number: int, frame: FrameType | None) -> NoReturn:
-        raise RuntimeError(f"KFP at {host} did not answer all requests within {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, end)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _explain(error: ApiException) -> str:

@@ -1,9 +1,11 @@
 """Where the last run in a work folder left its artifacts, for the commands that come after it."""
 
+import shlex
 from pathlib import Path
 
 import msgspec
 
+from homefeed.cli.console import program
 from homefeed.cli.files import write_json
 
 RUN_FILE = "run.json"
@@ -37,3 +39,18 @@ def read_last_run(work: Path) -> LastRun | None:
     except msgspec.MsgspecError as error:
         raise ValueError(f"{path}: {error}; remove it and run again") from error
     return run if Path(run.release).is_dir() else None
+
+
+def last_release(work: Path) -> Path:
+    """Folder of the release that the last run in a work folder made.
+
+    Raises:
+        ValueError: there is none; says how to make one.
+    """
+    last = read_last_run(work)
+    if last is None:
+        raise ValueError(
+            f"{work} holds no release of a run: make one with `{program()} run ml-1m --work "
+            f"{shlex.quote(str(work))}`, or name the folder of a release"
+        )
+    return Path(last.release)

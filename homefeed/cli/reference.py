@@ -1,4 +1,4 @@
-"""Writes the reference of every key of a recipe from the configuration structs themselves.
+"""Writes the reference of every key of both kinds of recipe from the configuration structs.
 
 Run it as `python -m homefeed.cli.reference docs/recipes.md`.
 """
@@ -7,51 +7,79 @@ import ast
 import inspect
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 from msgspec import NODEFAULT
 
 from homefeed.config import Config
+from homefeed.id_embeddings.config import IdRecipe
 from homefeed.recipe import Recipe
 
 HEAD = """\
 # Recipes
 A recipe is one YAML file that says all of a run. `homefeed run my-recipe.yaml` runs it; the ones in
 `pipelines/recipes/` are run by name. A key that does not exist, or a value of another type, is
-refused with its place.
+refused with its place. What a mapping holds is in the table under its name.
+
+ID pre-training has [recipes of its own](#recipes-of-id-pre-training).
 
 `make generate` writes this page from the code.
 """
+ID_HEAD = """\
+# Recipes of ID pre-training
+What the pipeline `pretrain_ids` is told, in the same way; the ones in `pipelines/id_recipes/` are
+run by name. The `events` of a source are the section of that name above.
+"""
 COLUMNS = ("key", "value", "default", "meaning")
-WORDS = {str: "text", int: "integer", float: "number", bool: "true or false", NoneType: "null"}
+WORDS = {
+    str: "text",
+    int: "integer",
+    float: "number",
+    bool: "true or false",
+    datetime: "time with its zone, as `2000-11-01T00:00:00Z`",
+    NoneType: "null",
+}
 
 
 def format_reference() -> str:
     """The whole page."""
-    lines = [HEAD]
-    plain = [field for field in msgspec.structs.fields(Recipe) if not _configs(field.type)]
-    lines += _table(_row(Recipe, field) for field in plain)
-    lines += _sections(Recipe, "")
+    lines = []
+    described: set[type[Config]] = set()
+    for head, recipe in ((HEAD, Recipe), (ID_HEAD, IdRecipe)):
+        plain = [field for field in msgspec.structs.fields(recipe) if not _configs(field.type)]
+        lines.append(head)
+        lines += _table(_row(recipe, field) for field in plain)
+        lines += _sections(recipe, "", described)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _sections(parent: type[Config], path: str) -> Iterator[str]:
-    """Headings and tables of all that lies below a config; keys of the same kinds share theirs."""
+def _sections(parent: type[Config], path: str, described: set[type[Config]]) -> Iterator[str]:
+    """Headings and tables of all that lies below a config; keys of the same kinds share theirs.
+
+    Args:
+        parent: the config.
+        path: of its keys, with a dot at its end where it is not empty.
+        described: configs that have their table already; gets those that follow.
+    """
     names: dict[tuple[type[Config], ...], list[str]] = {}
     for field in msgspec.structs.fields(parent):
         if configs := _configs(field.type):
             names.setdefault(tuple(configs), []).append(f"{path}{field.name}")
     for configs, paths in names.items():
         for config in configs:
+            if config in described:
+                continue
+            described.add(config)
             about = config.__struct_config__
             variant = f" with `{about.tag_field}: {about.tag}`" if about.tag else ""
             yield f"## {' and '.join(f'`{each}`' for each in paths)}{variant}\n"
             yield f"{inspect.getdoc(config)}\n"
             yield from _table(_row(config, field) for field in msgspec.structs.fields(config))
-            yield from _sections(config, f"{paths[0]}.")
+            yield from _sections(config, f"{paths[0]}.", described)
 
 
 def _table(rows: Iterator[list[str]]) -> Iterator[str]:
@@ -74,8 +102,10 @@ def _configs(kind: Any) -> list[type[Config]]:
 
 def _words(kind: Any) -> str:
     origin, parts = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _words(parts[0])
     if origin is not tuple and _configs(kind):
-        return "mapping (below)"
+        return "mapping"
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in parts)
     if origin in (Union, UnionType):

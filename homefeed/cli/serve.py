@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from homefeed.cli.catalogue import first_user
-from homefeed.cli.console import log, program, say
-from homefeed.cli.last_run import read_last_run
+from homefeed.cli.console import log, say
+from homefeed.cli.last_run import last_release, read_last_run
 from homefeed.cli.signals import stop_in_order
 from serving.client.client import PATH
 from serving.local import HOST, LocalServing, ServingState
@@ -28,14 +28,7 @@ def serve_release(release: Path | None, work: Path, port: int) -> NoReturn:
         ValueError: there is no release, the port is taken, or the work folder serves already.
         RuntimeError: a server could not start or has ended.
     """
-    if release is None:
-        last = read_last_run(work)
-        if last is None:
-            raise ValueError(
-                f"{work} holds no run to serve: make one with `{program()} run ml-1m --work "
-                f"{shlex.quote(str(work))}`, or name the folder of a release"
-            )
-        release = Path(last.release)
+    release = release or last_release(work)
     _refuse_taken(port)
     with start_serving(release, work, port) as serving:
         _show(serving.state, work, _example_user(serving.state, work))

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from homefeed.contracts import (
+    METRIC,
     PIN_TOWER_FILE,
     USER_TOWER_FILE,
     Manifest,
     read_manifest,
     write_manifest,
 )
-from homefeed.export.layout import EXPORTED_TOWERS, METRIC
+from homefeed.export.layout import EXPORTED_TOWERS
 from homefeed.export.parity import SAMPLES_FILE, TOLERANCE
 from homefeed.export.plain import plain_pin_tower, plain_user_tower
 from homefeed.features.encoder import (

@@ -91,7 +91,7 @@ class IdRecipe(Config, frozen=True, kw_only=True):
     """Everything a run of `pretrain_ids` can be told."""
 
     name: str
-    seed: int = 0
+    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
     window: TimeWindow
     sources: Annotated[tuple[Source, ...], msgspec.Meta(min_length=1)]
     pretraining: PretrainingConfig = PretrainingConfig()

@@ -6,8 +6,6 @@ import msgspec
 
 ID_EMBEDDINGS = "id_embeddings"
 """Kind of the artifact, and folder of the published ones in a store."""
-METRIC = "inner_product"
-"""How users and pins are compared; all are unit vectors, so it is the cosine."""
 USERS, PINS = "users", "pins"
 """The two tables."""
 USER_TABLE_FILE = "users.parquet"

@@ -12,12 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from homefeed.config import to_builtins
-from homefeed.contracts import Manifest, sha256_file, write_manifest
+from homefeed.contracts import METRIC, Manifest, sha256_file, write_manifest
 from homefeed.id_embeddings import training
 from homefeed.id_embeddings.config import IdRecipe
 from homefeed.id_embeddings.layout import (
     ID_EMBEDDINGS,
-    METRIC,
     PIN_TABLE_FILE,
     USER_TABLE_FILE,
     read_training,

@@ -146,16 +146,12 @@ def _start(table: ShardedTensor, seed: tuple[int, int]) -> None:
     """Gives the rows that this process holds their first vectors, which are the rows' own."""
     _, dimension = table.size()
     for shard in table.local_shards():
-        first, last = (
-            shard.metadata.shard_offsets[0],
-            shard.metadata.shard_offsets[0] + shard.metadata.shard_sizes[0],
-        )
+        first = shard.metadata.shard_offsets[0]
+        last = first + shard.metadata.shard_sizes[0]
         for number in range(first // ROWS_AT_ONCE, -(-last // ROWS_AT_ONCE)):
             start = number * ROWS_AT_ONCE
             random = np.random.default_rng((*seed, number))
             rows = random.standard_normal((ROWS_AT_ONCE, dimension), np.float32) / dimension**0.5
             low, high = max(first, start), min(last, start + ROWS_AT_ONCE)
-            with torch.no_grad():
-                shard.tensor[low - first : high - first] = torch.from_numpy(
-                    rows[low - start : high - start]
-                )
+            own = torch.from_numpy(rows[low - start : high - start])
+            shard.tensor.detach()[low - first : high - first] = own

@@ -13,9 +13,9 @@ from tqdm import tqdm
 from homefeed.id_embeddings.batches import Batch, Batches
 from homefeed.id_embeddings.config import PretrainingConfig
 from homefeed.id_embeddings.layout import Epoch
-from homefeed.id_embeddings.losses import sampled_softmax
 from homefeed.id_embeddings.prepare import Pairs
 from homefeed.id_embeddings.sharding import FEATURES, NEGATIVE, PIN, USER, ShardedTables
+from homefeed.losses import sampled_softmax
 
 Measure = Callable[[dict[str, Tensor]], dict[str, float]]
 """Metrics of both tables of unit vectors; asked of the first process alone."""

@@ -9,9 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from homefeed.config import to_builtins
-from homefeed.contracts import Column, Manifest, read_manifest, write_manifest
+from homefeed.contracts import METRIC, Column, Manifest, read_manifest, write_manifest
 from homefeed.corpus.layout import CORPUS, CORPUS_FILE, EMBEDDINGS, EMBEDDINGS_FILE
-from homefeed.export.layout import METRIC
 from homefeed.index.approximate import ApproximateIndex
 from homefeed.index.config import IndexConfig
 from homefeed.index.gate import Gate

@@ -15,6 +15,7 @@ from homefeed.contracts import (
     Column,
     Manifest,
     hash_files,
+    new_version,
     read_manifest,
     write_manifest,
 )
@@ -30,7 +31,6 @@ from homefeed.release.bundle import (
     USERS_FOLDER,
     Popular,
     ReleaseManifest,
-    new_version,
 )
 from homefeed.release.users import USERS
 

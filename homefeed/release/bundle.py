@@ -10,18 +10,18 @@
 Reading only: `homefeed.release.build` makes a release.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
 
 from homefeed.contracts import (
     MANIFEST_FILE,
     USER_TOWER_FILE,
+    VERSION,
     Manifest,
-    iso,
+    new_version,
     read_manifest,
     sha256_file,
 )
@@ -33,9 +33,6 @@ POPULAR_FILE = "popular.json"
 INDEX_FOLDER = "index"
 USERS_FOLDER = "users"
 MODEL_STORE_FOLDER = "model-store"
-
-VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
-"""A version: time of creation, UTC, so that versions sort; then a hash of the contents."""
 
 
 class ReleaseManifest(Manifest, frozen=True, kw_only=True):
@@ -130,10 +127,6 @@ def read_release_manifest(folder: Path) -> ReleaseManifest:
             f"{path}: version {manifest.version!r} is none; versions look like "
             f"{new_version(0, '0' * 8)}"
         )
-    for name in manifest.files:
-        pure = PurePosixPath(name)
-        if pure.is_absolute() or ".." in pure.parts:
-            raise ValueError(f"{path} names {name!r}, which leads out of the release")
     return manifest
 
 
@@ -152,8 +145,3 @@ def verify_files(folder: Path, manifest: ReleaseManifest, names: Iterable[str]) 
                 f"{path} of release {manifest.version} has sha256 {found}; its manifest says "
                 f"{manifest.files[name]}: fetch the release again"
             )
-
-
-def new_version(created_at: int, content_hash: str) -> str:
-    """The version of a release created at a Unix time from contents with a hex hash."""
-    return f"{iso(created_at).replace('-', '').replace(':', '')}-{content_hash[:8]}"

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from homefeed.features.encoder import HISTORY, HISTORY_ACTIONS
+from homefeed.losses import sampled_softmax
 from homefeed.towers.batches import Batches, Rows
 from homefeed.towers.checkpoint import Checkpoints
 from homefeed.towers.config import TowersConfig, TrainingConfig
 from homefeed.towers.data import Batch, EncodedDataset, Examples
 from homefeed.towers.layout import Epoch
-from homefeed.towers.losses import sampled_softmax
 from homefeed.towers.model import TwoTowers
 from homefeed.towers.validate import Validation
 

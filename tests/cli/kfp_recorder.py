@@ -17,6 +17,7 @@ class KfpRecorder:
 
     def __init__(self, end: str) -> None:
         self.schedules: dict[str, str] = {}
+        self.refuses_schedules = False
         self._states = ["PENDING", "RUNNING", end]
 
     def answer(self, asked: Asked) -> tuple[int, Any]:
@@ -40,6 +41,8 @@ class KfpRecorder:
                     for number, name in self.schedules.items()
                 ]
                 return 200, {"recurringRuns": found}
+            case "POST", ["recurringruns"] if self.refuses_schedules:
+                return 400, {"message": "no such pipeline root"}
             case "POST", ["recurringruns"]:
                 number = f"s{len(self.schedules) + 1}"
                 self.schedules[number] = asked.body["display_name"]

@@ -81,11 +81,8 @@ def test_a_run_is_submitted_with_its_recipe_and_watched_to_its_end() -> None:
         finished = submit(server.url, *options)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout == f"submitted first: {server.url}/#/runs/details/r1\n"
-    assert [line.split()[1] for line in finished.stderr.splitlines()] == [
-        "PENDING",
-        "RUNNING",
-        "SUCCEEDED",
-    ]
+    _, *states = finished.stderr.splitlines()
+    assert [line.split()[1] for line in states] == ["PENDING", "RUNNING", "SUCCEEDED"]
     (experiment,) = server.told("POST", f"{API}/experiments")
     assert experiment.body["display_name"] == "homefeed"
     (run,) = server.told("POST", f"{API}/runs")
@@ -129,14 +126,15 @@ def test_a_schedule_is_replaced_and_not_doubled() -> None:
     assert (predicate["key"], predicate["stringValue"]) == ("display_name", "refresh_corpus")
 
 
-def test_a_schedule_that_kfp_refuses_leaves_the_earlier_one(closed_port: int) -> None:
+def test_a_schedule_that_is_refused_leaves_the_earlier_one() -> None:
     with record_kfp() as (server, kfp):
         kfp.schedules["s1"] = "train_and_release"
-        options = ("--host", server.url, "--cron", "0 0 25 * * *", "--recipe", "ml-100k")
-        finished = run_homefeed("schedule", "train_and_release", *options)
-        assert_refused(finished, "'25' is no hour")
-        assert kfp.schedules == {"s1": "train_and_release"}
+        kfp.refuses_schedules = True
+        command = ("schedule", "train_and_release", "--recipe", "ml-100k", "--host", server.url)
+        assert_refused(run_homefeed(*command, "--cron", "0 0 25 * * *"), "'25' is no hour")
         assert server.asked == []
+        assert_refused(run_homefeed(*command, "--cron", CRON), "400, no such pipeline root")
+        assert kfp.schedules == {"s1": "train_and_release"}
 
 
 def test_a_host_that_does_not_answer_is_named_with_what_to_do(closed_port: int) -> None:
@@ -147,7 +145,10 @@ def test_a_host_that_does_not_answer_is_named_with_what_to_do(closed_port: int) 
 
 def test_a_host_that_is_no_kfp_is_refused() -> None:
     with record(lambda asked: (404, "")) as server:
-        assert_refused(submit(server.url), f"{server.url} answers, but not as KFP 2 does")
+        said = f"{server.url} answers, but not as KFP 2 does: {API}/healthz gave 404"
+        assert_refused(submit(server.url), said)
+    with record(lambda asked: (200, "<html>Log in</html>")) as server:
+        assert_refused(submit(server.url), "gave 200 and no JSON", "past any login page")
     assert_refused(submit("kfp.example.org"), "'kfp.example.org' must begin with http://")
 
 

@@ -5,9 +5,14 @@ import pytest
 from homefeed.cli.parameters import READERS, read_parameters
 from homefeed.config import from_yaml
 from homefeed.events.config import EventsConfig
+from homefeed.id_embeddings.config import IdRecipe
+from homefeed.id_embeddings.recipe import read_id_recipe
 from homefeed.recipe import Recipe, read_recipe
 from pipelines.compile import PIPELINES, build_pipeline
 from tests.pipelines.tiny_recipe import write_recipe
+
+PIPELINES_FOLDER = Path(__file__).parents[2] / "pipelines"
+RECIPES, ID_RECIPES = PIPELINES_FOLDER / "recipes", PIPELINES_FOLDER / "id_recipes"
 
 
 def read(*given: str, recipe: str | None = "ml-100k", name: str = "train_and_release") -> dict:
@@ -33,6 +38,31 @@ def test_a_recipe_of_ones_own_is_sent_whole(tiny_log: EventsConfig, tmp_path: Pa
 def test_every_pipeline_says_how_its_recipe_is_read() -> None:
     assert sorted(READERS) == sorted(PIPELINES)
     assert read(recipe="movielens", name="pretrain_ids") == {"recipe": "movielens"}
+
+
+def test_an_id_recipe_of_ones_own_is_sent_whole(tmp_path: Path) -> None:
+    path = tmp_path / "ids.yaml"
+    path.write_bytes((ID_RECIPES / "movielens.yaml").read_bytes())
+    text = read(recipe=str(path), name="pretrain_ids")["recipe"]
+    # In a cluster the step reads it in the same way, where there is no such file.
+    path.unlink()
+    assert read_id_recipe(text) == from_yaml(text, IdRecipe, "sent")
+    assert read_id_recipe(text) == read_id_recipe("movielens")
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe", "said"),
+    [
+        ("pretrain_ids", "ml-1m", "no recipe 'ml-1m' of ID pre-training: shipped ones are"),
+        ("pretrain_ids", str(RECIPES / "ml-1m.yaml"), "ml-1m.yaml: Object contains unknown field"),
+        ("train_and_release", "movielens", "no recipe 'movielens': shipped ones are"),
+        ("train_and_release", str(ID_RECIPES / "movielens.yaml"), "movielens.yaml: Object"),
+    ],
+)
+def test_each_kind_of_recipe_is_for_its_own_pipelines(name: str, recipe: str, said: str) -> None:
+    with pytest.raises(ValueError) as error:
+        read(recipe=recipe, name=name)
+    assert said in str(error.value)
 
 
 @pytest.mark.parametrize(

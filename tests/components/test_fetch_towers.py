@@ -16,16 +16,19 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     return publish(tmp_path_factory.mktemp("published"))
 
 
-def fetch(output: Path, store: str, channel: str, features: FeaturesConfig) -> dsl.Model:
+def fetch(
+    output: Path, store: str, channel: str, features: FeaturesConfig
+) -> tuple[str, dsl.Model]:
     exported = dsl.Model(uri=str(output))
     component: Any = fetch_towers
-    component.python_func(store, channel, to_yaml(features), to_yaml(DatasetConfig()), exported)
-    return exported
+    config = to_yaml(DatasetConfig())
+    (version,) = component.python_func(store, channel, to_yaml(features), config, exported)
+    return version, exported
 
 
-def test_the_artifact_says_which_release_it_is_from(published: Published, tmp_path: Path) -> None:
-    exported = fetch(tmp_path / "exported", published.url, "production", FEATURES)
-    assert exported.metadata["release"] == published.version
+def test_it_says_which_release_the_towers_are_from(published: Published, tmp_path: Path) -> None:
+    version, exported = fetch(tmp_path / "exported", published.url, "production", FEATURES)
+    assert version == exported.metadata["release"] == published.version
     assert exported.metadata["embedding_space"] == "space-a"
     for file in published.exported.iterdir():
         assert (tmp_path / "exported" / file.name).read_bytes() == file.read_bytes()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from homefeed.release.bundle import VERSION
+from homefeed.contracts import VERSION
 from homefeed.release.store import CHANNEL
 from tests.helm.chart import CHART, Rendered, refusal, run_helm
 

@@ -55,6 +55,7 @@ def test_instants_are_read_to_the_second_in_their_own_zone() -> None:
         ("name: mine", "name: mine\npretraining: {dimension: 0}", r"dimension=0 must be a pos"),
         ("name: mine", "name: mine\npretraining: {dimension: -8}", r"dimension=-8 must be a pos"),
         ("name: mine", "name: mine\npretraining: {dimension: 10}", r"dimension=10 .*multiple of 4"),
+        ("name: mine", "name: mine\nseed: -1", r"`int` >= 0.*seed"),
         ("name: mine", "name: mine\npretraining: {epochs: 3}", r"unknown field `epochs`"),
         ("name: mine", "name: mine\npretraining: {validation_share: 1}", r"validation_share=1"),
         ("name: mine", "name: mine\npretraining: {sharding: by_row}", r"'by_row'.*sharding"),

@@ -62,6 +62,19 @@ def test_an_unknown_version_says_what_there_is(
     assert not (tmp_path / "here").exists()
 
 
+def test_of_many_versions_the_newest_are_named(
+    store: IdEmbeddingStore, pretrained: Path, tmp_path: Path
+) -> None:
+    published = [
+        store.publish(moved(pretrained, tmp_path / str(end), end))
+        for end in range(1000, 8000, 1000)
+    ]
+    with pytest.raises(ValueError) as error:
+        store.fetch("x", tmp_path / "here")
+    newest_first = published[::-1]
+    assert str(error.value).endswith(f"; it holds {', '.join(newest_first[:5])} and 2 more")
+
+
 def test_broken_tables_are_not_published(pretrained: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(pretrained, tmp_path / "broken")
     (broken / "pins.parquet").write_bytes(b"short")
@@ -83,6 +96,25 @@ def test_an_interrupted_upload_is_none_and_is_finished(pretrained: Path, tmp_pat
     assert store.tables() == []
     assert store.publish(pretrained) == version
     assert store.fetch(version, tmp_path / "here") == read_manifest(pretrained, ID_EMBEDDINGS)
+
+
+def test_a_manifest_that_leads_out_of_the_folder_is_refused(
+    pretrained: Path, tmp_path: Path
+) -> None:
+    store = IdEmbeddingStore(str(tmp_path / "store"))
+    version = store.publish(pretrained)
+    path = tmp_path / "store" / "id_embeddings" / version / "manifest.json"
+    path.write_text(path.read_text().replace('"users.parquet"', '"../../../users.parquet"'))
+    with pytest.raises(ValueError, match=r"'\.\./\.\./\.\./users\.parquet', which leads out of"):
+        store.fetch(version, tmp_path / "here" / "ids")
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_what_else_lies_in_the_folder_is_no_version(pretrained: Path, tmp_path: Path) -> None:
+    store = IdEmbeddingStore(str(tmp_path / "store"))
+    version = store.publish(pretrained)
+    (tmp_path / "store" / "id_embeddings" / "notes.txt").write_text("mine")
+    assert [table.version for table in store.tables()] == [version]
 
 
 def test_what_was_damaged_in_the_store_does_not_appear(pretrained: Path, tmp_path: Path) -> None:

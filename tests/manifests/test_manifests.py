@@ -26,6 +26,8 @@ MAY = [
     ("get", "configmaps/kfp-launcher"),
     ("get", "secrets/mlpipeline-minio-artifact"),
     ("get", "pods"),
+    ("list", "pods"),
+    ("get", "pods", "--subresource=log"),
 ]
 MAY_NOT = [
     ("get", f"secrets/{STORE_SECRET}"),
@@ -33,11 +35,10 @@ MAY_NOT = [
     ("update", "secrets/mlpipeline-minio-artifact"),
     ("get", "configmaps/other"),
     ("update", "configmaps/kfp-launcher"),
-    ("list", "pods"),
     ("create", "pods"),
     ("delete", "pods"),
     ("create", "pods", "--subresource=exec"),
-    ("get", "pods", "--subresource=log"),
+    ("watch", "pods"),
     ("create", "deployments.apps"),
     ("create", "jobs.batch"),
     ("create", "persistentvolumeclaims"),

@@ -31,7 +31,9 @@ def test_it_changes_with_a_name(package: Path) -> None:
     assert hash_sources(package) != before
 
 
-@pytest.mark.parametrize("name", ["__pycache__/train.pyc", "recipes/mine.yaml", "cli/demo.py"])
+@pytest.mark.parametrize(
+    "name", ["__pycache__/train.pyc", "recipes/mine.yaml", "id_recipes/mine.yaml", "cli/demo.py"]
+)
 def test_it_stays_with_what_no_step_runs(package: Path, name: str) -> None:
     before = hash_sources(package)
     (package / name).parent.mkdir()

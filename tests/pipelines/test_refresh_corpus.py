@@ -202,5 +202,11 @@ def test_what_is_looked_at_in_every_run() -> None:
     assert {"import-events", "refresh-dataset", "embed-pins", "bundle-release"} <= cached
 
 
+def test_the_release_replaces_the_one_whose_towers_it_has() -> None:
+    replaces = tasks()["publish-release"].inputs.parameters["replaces"].task_output_parameter
+    assert replaces.producer_task == "fetch-towers"
+    assert replaces.output_parameter_key == "version"
+
+
 def test_a_recipe_is_refused_before_the_log_is_imported() -> None:
     assert "fetch-towers" in tasks()["import-events"].dependent_tasks

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from homefeed.contracts import write_manifest
-from homefeed.release.bundle import RELEASE, ReleaseManifest, new_version
+from homefeed.contracts import new_version, write_manifest
+from homefeed.release.bundle import RELEASE, ReleaseManifest
 
 
 def write_bare_release(folder: Path, created_at: int, contents: str = "tower") -> Path:

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from homefeed.contracts import MANIFEST_FILE, read_manifest
+from homefeed.contracts import MANIFEST_FILE, new_version, read_manifest
 from homefeed.index.build import build_index
 from homefeed.index.config import IndexConfig
 from homefeed.release.build import build_release
-from homefeed.release.bundle import Popular, Release, new_version
+from homefeed.release.bundle import Popular, Release
 from homefeed.release.write_users import write_user_snapshot
 from tests.index.artifacts import (
     write_corpus,

@@ -1,8 +1,10 @@
 import shutil
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from homefeed.release.bundle import Release
 from homefeed.release.store import ReleaseStore
@@ -54,6 +56,66 @@ def test_unknown_names_say_what_there_is(store: ReleaseStore, old: Path) -> None
         store.resolve("production")
     with pytest.raises(ValueError, match=f"no release '20.*'; it holds {version}"):
         store.resolve("20260101T000000Z-00000000")
+
+
+def test_of_many_releases_the_newest_are_named(store: ReleaseStore, tmp_path: Path) -> None:
+    for hour in range(7):
+        store.publish(write_bare_release(tmp_path / f"{hour}", 3600 * hour), f"channel-{hour}")
+    newest_first = store.versions()[::-1]
+    with pytest.raises(ValueError) as of_version:
+        store.resolve("20260101T000000Z-00000000")
+    assert str(of_version.value).endswith(f"; it holds {', '.join(newest_first[:5])} and 2 more")
+    with pytest.raises(ValueError, match=r"; it holds channel-0, .*, channel-4 and 2 more$"):
+        store.resolve("production")
+
+
+def test_a_release_replaces_the_one_that_it_was_made_from(
+    store: ReleaseStore, old: Path, new: Path
+) -> None:
+    first = store.publish(old, "production")
+    second = store.publish(new, "production", replaces=first)
+    assert store.resolve("production") == second
+    # Who tries again finds the channel moved on by its own first try.
+    assert store.publish(new, "production", replaces=first) == second
+
+
+def test_a_release_that_was_published_meanwhile_stays_in_its_channel(
+    store: ReleaseStore, old: Path, new: Path, tmp_path: Path
+) -> None:
+    first, meanwhile = store.publish(old, "production"), store.publish(new, "production")
+    later = write_bare_release(tmp_path / "later", created_at=3000)
+    version = Release.open(later).version
+    with pytest.raises(ValueError) as error:
+        store.publish(later, "production", replaces=first)
+    assert str(error.value) == (
+        f"channel 'production' of {store.url} stands for release {meanwhile} by now; release "
+        f"{version} was made to replace {first}, so {meanwhile} would be lost to it: run its "
+        f"pipeline again, which then starts from {meanwhile}"
+    )
+    assert store.resolve("production") == meanwhile
+    assert store.versions() == [first, meanwhile]
+    with pytest.raises(ValueError, match="no channel 'staging'; it holds production"):
+        store.publish(later, "staging", replaces=first)
+
+
+def test_a_release_that_is_published_during_the_upload_stays_in_its_channel(
+    old: Path, new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsspec.filesystem("memory").store.clear()
+    store = ReleaseStore("memory://store")
+    first = store.publish(old, "production")
+    put_file = MemoryFileSystem.put_file
+
+    def put_after_another(*arguments: Any, **options: Any) -> None:
+        monkeypatch.undo()
+        store.publish(new, "production")
+        put_file(*arguments, **options)
+
+    monkeypatch.setattr(MemoryFileSystem, "put_file", put_after_another)
+    later = write_bare_release(tmp_path / "later", created_at=3000)
+    with pytest.raises(ValueError, match=f"made to replace {first}"):
+        store.publish(later, "production", replaces=first)
+    assert store.resolve("production") == Release.open(new).version
 
 
 @pytest.mark.parametrize("name", ["", "../up", "Up", "a/b", "20260101T000000Z-00000000"])

@@ -6,10 +6,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from homefeed.release.store import ReleaseStore
 from tests.release.bare_release import write_bare_release
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Fetching:
@@ -32,7 +35,7 @@ class Fetching:
         self,
         *options: str,
         version: str = "production",
-        variables: Mapping[str, str] = {},  # noqa: B006  never changed
+        variables: Mapping[str, str] = NOTHING,
     ) -> tuple[int, list[dict[str, Any]]]:
         """Exit code, and the log's lines of this project."""
         command = [sys.executable, "-m", "serving.fetch_release"]
@@ -47,7 +50,7 @@ class Fetching:
         self,
         *options: str,
         version: str = "production",
-        variables: Mapping[str, str] = {},  # noqa: B006  never changed
+        variables: Mapping[str, str] = NOTHING,
     ) -> str:
         """Why it fails: the log and the termination message say the same."""
         code, lines = self.run(*options, version=version, variables=variables)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from homefeed.release.bundle import Release, new_version
+from homefeed.contracts import new_version
+from homefeed.release.bundle import Release
 from tests.serving.fetching import Fetching
 
 

@@ -22,6 +22,7 @@ def run(folder: Path, status: dsl.PipelineTaskFinalStatus, webhook: str = "") ->
     report = dsl.Markdown("report", str(folder / "report.md"))
     component.python_func(
         pipeline="train-and-release",
+        last_step="publish-release",
         run_id="0a1b",
         run_name="nightly",
         webhook=webhook,

@@ -1,0 +1,40 @@
+"""`homefeed publish`: a release goes to where pods take it from."""
+
+from pathlib import Path
+
+from homefeed.cli.console import say
+from homefeed.cli.last_run import last_release
+from homefeed.cli.time_limit import time_limit
+from homefeed.release.store import ReleaseStore
+
+ANSWER_SECONDS = 60
+"""What a store gets to say what it holds. Clients of object stores try for many minutes."""
+S3_VARIABLES = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL"
+
+
+def publish_release(release: Path | None, store: str, channel: str, work: Path) -> None:
+    """Publishes a release and prints its version.
+
+    Args:
+        release: its folder; None takes the last run's.
+        store: URL of the release store, or a folder.
+        channel: what then stands for the release.
+        work: folder of the last run.
+
+    Raises:
+        ValueError: there is no whole release, or the channel's name is none.
+        RuntimeError: the store cannot be used; says why.
+    """
+    folder = release or last_release(work)
+    try:
+        with time_limit(ANSWER_SECONDS, "it did not say what it holds"):
+            ReleaseStore(store).channels()
+        version = ReleaseStore(store).publish(folder, channel)
+    except ValueError:
+        raise
+    except Exception as error:  # clients of object stores raise what they like
+        raise RuntimeError(
+            f"release store {store}: {type(error).__name__}: {error}; check the URL, and for S3 "
+            f"the variables {S3_VARIABLES}"
+        ) from error
+    say(f"published release {version} in {store} as {channel}")

@@ -1,0 +1,89 @@
+"""`homefeed publish`, as a process."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from homefeed.cli import publish
+from homefeed.release.bundle import Release
+from homefeed.release.store import ReleaseStore
+from tests.cli.conftest import leave_run
+from tests.cli.homefeed_process import run_homefeed
+from tests.release.bare_release import write_bare_release
+from tests.s3_server import s3_server
+from tests.serving.small_release import SmallRelease
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    return write_bare_release(tmp_path / "release", created_at=1000)
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port of this machine that takes connections and says nothing."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        yield silent.getsockname()[1]
+
+
+def test_the_last_runs_release_is_published_for_production(
+    cli_release: SmallRelease, tmp_path: Path
+) -> None:
+    work, store = tmp_path / "work", tmp_path / "store"
+    work.mkdir()
+    leave_run(work, cli_release)
+    finished = run_homefeed("publish", "--store", store, "--work", work)
+    assert finished.returncode == 0, finished.stderr
+    version = Release.open(cli_release.folder).version
+    assert finished.stdout == f"published release {version} in {store} as production\n"
+    assert ReleaseStore(str(store)).resolve("production") == version
+
+
+def test_a_release_that_is_named_goes_to_a_bucket(
+    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with s3_server(tmp_path) as server:
+        server.begin("homefeed", monkeypatch)
+        url = "s3://homefeed/store"
+        finished = run_homefeed("publish", release, "--store", url, "--channel", "candidate")
+        assert finished.returncode == 0, finished.stderr
+        assert ReleaseStore(url).channels() == ["candidate"]
+        elsewhere = run_homefeed("publish", release, "--store", "s3://homefed/store")
+        assert elsewhere.returncode == 1
+        said = elsewhere.stderr.splitlines()[-1]
+        assert said.startswith("homefeed: release store s3://homefed/store: FileNotFoundError: ")
+        assert said.endswith("AWS_ENDPOINT_URL")
+
+
+def test_without_a_run_it_says_how_to_make_one(tmp_path: Path) -> None:
+    finished = run_homefeed("publish", "--store", tmp_path / "store", "--work", tmp_path)
+    assert finished.returncode == 1
+    assert f"{tmp_path} holds no release of a run: make one with `" in finished.stderr
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_release_that_is_damaged_is_not_published(release: Path, tmp_path: Path) -> None:
+    (release / "user_tower.pt").write_bytes(b"changed")
+    finished = run_homefeed("publish", release, "--store", tmp_path / "store")
+    assert finished.returncode == 1
+    assert "user_tower.pt of release" in finished.stderr
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_store_that_does_not_answer_is_given_up(
+    release: Path, silent_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"http://127.0.0.1:{silent_port}"
+    for name, value in {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": "any",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(publish, "ANSWER_SECONDS", 1)
+    with pytest.raises(RuntimeError, match="s3://b/store: .*what it holds within 1 s; check the"):
+        publish.publish_release(release, "s3://b/store", "production", tmp_path)

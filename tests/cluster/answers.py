@@ -1,0 +1,87 @@
+"""Answers to requests asked without pause, held against those of a service in good health."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.cluster.pods import Client
+
+CALM_SECONDS = 3.0
+"""Traffic before anything happens, and after all is well again."""
+
+
+class Traffic:
+    """Requests without pause, and what came of them."""
+
+    def __init__(self, client: Client, url: str, requests: list[dict[str, Any]]) -> None:
+        self.expected = [answer["body"] for answer in client.ask(url, requests)]
+        self._requests = requests
+        self._command = client.command(*client.script("traffic.py"), url)
+        self.answers: list[dict[str, Any]] = []
+
+    @contextmanager
+    def flowing(self) -> Iterator[None]:
+        """Asks while the context is open; collects the answers when it ends."""
+        asking = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert asking.stdin is not None
+        asking.stdin.write(json.dumps(self._requests) + "\n")
+        asking.stdin.flush()
+        time.sleep(CALM_SECONDS)
+        try:
+            yield
+            time.sleep(CALM_SECONDS)
+        finally:
+            output, _ = asking.communicate()
+        assert asking.returncode == 0
+        self.answers = [json.loads(line) for line in output.splitlines()]
+
+    def is_right(self, answer: dict[str, Any]) -> bool:
+        """Whether an answer is the one of a service in good health.
+
+        Scores differ in their last digits with the requests that share a batch.
+        """
+        expected = self.expected[answer["number"]]
+        return answer["status"] == 200 and _pins(answer["body"]) == _pins(expected)
+
+    def wrong(self) -> list[dict[str, Any]]:
+        """Answers that claim to be good ones and are not."""
+        return [
+            answer
+            for answer in self.answers
+            if answer["status"] == 200
+            and not self.is_right(answer)
+            and not self._is_honest_stand_in(answer)
+        ]
+
+    def _is_honest_stand_in(self, answer: dict[str, Any]) -> bool:
+        """Whether it says that it is degraded, and keeps to the request all the same."""
+        request, body = self._requests[answer["number"]], answer["body"]
+        pins = {pin["pin_id"] for pin in body["pins"]}
+        excluded = set(request.get("exclude", []))
+        return body["degraded"] and len(body["pins"]) == request["k"] and not pins & excluded
+
+    def seconds_disturbed(self) -> float:
+        """From the first answer that is not right to the last one."""
+        disturbed = [answer for answer in self.answers if not self.is_right(answer)]
+        if not disturbed:
+            return 0.0
+        return max(each["came"] for each in disturbed) - min(each["asked"] for each in disturbed)
+
+    def failed(self) -> int:
+        """Requests that got no answer, or an error."""
+        return sum(answer["status"] != 200 for answer in self.answers)
+
+    def degraded(self) -> int:
+        """Requests that got popular pins."""
+        return sum(
+            answer["status"] == 200 and answer["body"]["degraded"] for answer in self.answers
+        )
+
+
+def _pins(body: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    return [(pin["pin_id"], pin["source"], body["degraded"]) for pin in body["pins"]]

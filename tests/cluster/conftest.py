@@ -1,0 +1,114 @@
+"""A cluster with the images on it, the demo's release, and the service that answers from it."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+import pytest
+
+from homefeed.contracts import Column
+from homefeed.events.layout import USERS_FILE
+from homefeed.release.store import ReleaseStore
+from tests.cluster.answers import Traffic
+from tests.cluster.figures import Figures, collected
+from tests.cluster.pods import Client, Node, client_pod, node_pod
+from tests.cluster.service import Images, Service, installed
+from tests.cluster.steps_in_images import ImageRun, run_in_images
+from tests.kubectl import new_namespace
+
+NUM_USERS = 50
+
+
+class Demo(NamedTuple):
+    """What `make demo` made on this machine."""
+
+    release: Path
+    version: str
+    users: list[str]
+
+
+@pytest.fixture(scope="session")
+def images() -> Images:
+    """The images, which `make e2e-cluster` has put onto the nodes."""
+    if "HOMEFEED_E2E_IMAGES" not in os.environ:
+        pytest.skip("needs the images on a cluster's nodes: run `make e2e-cluster`")
+    registry, _, tag = os.environ["HOMEFEED_E2E_IMAGES"].rpartition(":")
+    return Images(registry, tag)
+
+
+@pytest.fixture(scope="session")
+def demo() -> Demo:
+    """The release of ml-1m, and some of its users."""
+    run = json.loads((Path(os.environ["HOMEFEED_E2E_WORK"]) / "run.json").read_text())
+    users = pq.read_table(Path(run["dataset"]) / USERS_FILE, columns=[Column.USER_ID])
+    first = users[Column.USER_ID].to_pylist()[:NUM_USERS]
+    assert len(first) == NUM_USERS
+    return Demo(Path(run["release"]), run["version"], first)
+
+
+@pytest.fixture(scope="session")
+def store(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release store in a folder, with the demo's release in production."""
+    folder = tmp_path_factory.mktemp("store")
+    ReleaseStore(str(folder)).publish(demo.release, "production")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def figures() -> Iterator[Figures]:
+    with collected() as figures:
+        yield figures
+
+
+@pytest.fixture(scope="session")
+def node(images: Images) -> Iterator[Node]:
+    with node_pod(images.named("homefeed-torchserve")) as node:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def client(images: Images, node: Node, store: Path) -> Iterator[Client]:
+    """A pod in a namespace with restricted Pod Security, whose claim holds the store."""
+    with (
+        new_namespace() as namespace,
+        client_pod(namespace, images.named("homefeed-torchserve"), node) as client,
+    ):
+        client.copy(store)
+        yield client
+
+
+@pytest.fixture(scope="session")
+def service(images: Images, client: Client) -> Iterator[Service]:
+    """Two pods that serve the demo's release from the claim."""
+    options = ("--set", "replicaCount=2")
+    with installed(client.namespace, "minimal", images, *options) as service:
+        service.settle()
+        yield service
+
+
+@pytest.fixture(scope="session")
+def image_run(
+    images: Images, figures: Figures, tmp_path_factory: pytest.TempPathFactory
+) -> ImageRun:
+    """The pipeline on ml-100k, each step in the pipeline's image."""
+    folder = tmp_path_factory.mktemp("in-images")
+    run = run_in_images(images.named("homefeed-pipeline"), "ml-100k", folder)
+    configuration = "train_and_release of ml-100k, each step in its container"
+    for stage, seconds in {**run.stages, "the whole run": run.seconds}.items():
+        figures.add(configuration, stage, seconds, "seconds")
+    return run
+
+
+@pytest.fixture
+def traffic(service: Service, client: Client, demo: Demo) -> Traffic:
+    service.settle()
+    plain: list[dict[str, Any]] = [{"user_id": user, "k": 20} for user in demo.users]
+    best = [
+        [pin["pin_id"] for pin in answer["body"]["pins"]]
+        for answer in client.ask(service.url, plain)
+    ]
+    excluding = [{**asked, "exclude": pins[::2]} for asked, pins in zip(plain, best, strict=True)]
+    return Traffic(client, service.url, plain + excluding)

@@ -1,0 +1,188 @@
+"""Pods of the tests' own: one that asks the service, and one that reaches into the node."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.kubectl import kubectl, new_namespace
+from tests.tools import kubernetes_tools
+
+CLAIM = "release-store"
+STORE = "/store"
+NODE_ROOT = "/node"
+KILL = """
+import os, pathlib, signal, sys
+pod, word = sys.argv[1:]
+killed = []
+for process in pathlib.Path("/proc").glob("[0-9]*"):
+    try:
+        cgroup = (process / "cgroup").read_text().replace("_", "-")
+        command = (process / "cmdline").read_bytes().decode().split("\\0")
+    except (FileNotFoundError, ProcessLookupError):
+        continue
+    if pod in cgroup and any(part.endswith(word) for part in command):
+        os.kill(int(process.name), signal.SIGKILL)
+        killed.append(process.name)
+print(len(killed))
+"""
+
+
+class Client:
+    """A pod with the serving image's Python, in a namespace with a claim on /store."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+
+    def command(self, *command: str) -> list[str]:
+        """The command line that runs a command in the pod, standard input passed on."""
+        exec_in_pod = ("exec", "--stdin", "--namespace", self.namespace, "client", "--")
+        return [str(kubernetes_tools().kubectl), *exec_in_pod, *command]
+
+    def run(self, *command: str, stdin: bytes = b"") -> str:
+        """What a command prints in the pod; it must succeed."""
+        finished = subprocess.run(self.command(*command), input=stdin, capture_output=True)
+        assert finished.returncode == 0, finished.stderr.decode()
+        return finished.stdout.decode()
+
+    def ask(self, url: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Answers to requests, asked one after another."""
+        return json.loads(
+            self.run(*self.script("ask.py"), url, stdin=json.dumps(requests).encode())
+        )
+
+    def script(self, name: str) -> tuple[str, ...]:
+        """A script beside this file, as a command of the pod."""
+        return ("python", "-c", (Path(__file__).parent / name).read_text())
+
+    def copy(self, folder: Path, to: str = STORE) -> None:
+        """Copies what a folder holds into one of the pod."""
+        # Not the folder itself, whose mode and times belong to another user.
+        names = [path.name for path in folder.iterdir()]
+        packed = subprocess.run(
+            ["tar", "-C", folder, "-c", *names], capture_output=True, check=True
+        )
+        self.run("tar", "-C", to, "-x", stdin=packed.stdout)
+
+
+@contextmanager
+def client_pod(namespace: str, image: str, node: "Node") -> Iterator[Client]:
+    """A client, with a claim that it may write to."""
+    apply(namespace, _claim(), _pod("client", image))
+    wait_ready(namespace, "client")
+    node.open_to_everyone(namespace, CLAIM)
+    yield Client(namespace)
+
+
+class Node:
+    """A pod that reaches into the node, for what no user of a cluster may do."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+
+    def run(self, *command: str) -> str:
+        """What a command prints in the node's process namespace."""
+        return kubectl("exec", "--namespace", self._namespace, "node", "--", *command)
+
+    def kill(self, pod: dict[str, Any], word: str) -> None:
+        """kill -9 of the pod's processes that have an argument with this end.
+
+        From within a container its first process cannot be killed.
+        """
+        killed = int(self.run("python", "-c", KILL, pod["metadata"]["uid"], word))
+        assert killed == 1, f"{killed} processes of {pod['metadata']['name']} end with {word}"
+
+    def open_to_everyone(self, namespace: str, claim: str) -> None:
+        """Lets any user write to a claim's folder, where the storage leaves it to root.
+
+        Folders of the node are the only volumes whose owner Kubernetes does not set.
+        """
+        found = json.loads(kubectl("get", "pvc", claim, "--namespace", namespace, "-o", "json"))
+        volume = json.loads(kubectl("get", "pv", found["spec"]["volumeName"], "-o", "json"))
+        for kind in ("hostPath", "local"):
+            if kind in volume["spec"]:
+                self.run("chmod", "0777", f"{NODE_ROOT}{volume['spec'][kind]['path']}")
+
+
+@contextmanager
+def node_pod(image: str) -> Iterator[Node]:
+    """A pod of root's that sees the node's processes and files, in a namespace that lets it."""
+    with new_namespace("privileged") as namespace:
+        pod = _pod("node", image)
+        pod["spec"] |= {
+            "hostPID": True,
+            "securityContext": {"runAsUser": 0},
+            "volumes": [{"name": "root", "hostPath": {"path": "/"}}],
+        }
+        pod["spec"]["containers"][0] |= {
+            "securityContext": {},
+            "volumeMounts": [{"name": "root", "mountPath": NODE_ROOT}],
+        }
+        apply(namespace, pod)
+        wait_ready(namespace, "node")
+        yield Node(namespace)
+
+
+def apply(namespace: str, *objects: dict[str, Any]) -> None:
+    kubectl("apply", "--namespace", namespace, "-f", "-", stdin=yaml.safe_dump_all(objects))
+
+
+def wait_ready(namespace: str, pod: str) -> None:
+    kubectl("wait", "--namespace", namespace, "--for=condition=Ready", f"pod/{pod}",
+            "--timeout=120s")  # fmt: skip
+
+
+def _claim() -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": CLAIM},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+
+
+def _pod(name: str, image: str) -> dict[str, Any]:
+    """As restricted Pod Security wants it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 10001,
+                "runAsGroup": 10001,
+                "fsGroup": 10001,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": name,
+                    "image": image,
+                    "command": ["sleep", "infinity"],
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "readOnlyRootFilesystem": True,
+                        "capabilities": {"drop": ["ALL"]},
+                    },
+                    "volumeMounts": [
+                        {"name": "store", "mountPath": STORE},
+                        {"name": "tmp", "mountPath": "/tmp"},
+                    ],
+                }
+            ],
+            "volumes": [
+                {"name": "store", "persistentVolumeClaim": {"claimName": CLAIM}},
+                {"name": "tmp", "emptyDir": {}},
+            ],
+        },
+    }

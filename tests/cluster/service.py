@@ -1,0 +1,120 @@
+"""The chart, installed: by helm, as a user would, and looked at through kubectl."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from tests.helm.chart import CHART, run_helm
+from tests.kubectl import get, kubectl
+from tests.tools import kubernetes_tools
+
+NAME = "home"
+OBJECTS = f"{NAME}-homefeed-retrieval"
+INSTANCE = f"app.kubernetes.io/instance={NAME}"
+
+
+class Images(NamedTuple):
+    """The images under test, on the cluster's nodes."""
+
+    registry: str
+    tag: str
+
+    def named(self, name: str) -> str:
+        """An image's whole name."""
+        return f"{self.registry}/{name}:{self.tag}"
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Options of helm that take these images."""
+        return ("--set", f"image.registry={self.registry},image.tag={self.tag}")
+
+
+class Service:
+    """An installed chart."""
+
+    def __init__(self, namespace: str, values: str, images: Images) -> None:
+        self.namespace = namespace
+        self.url = f"http://{OBJECTS}.{namespace}"
+        self._values = values
+        self._images = images
+
+    def helm(self, command: str, *options: str) -> tuple[int, str]:
+        """Runs a helm command that takes values; returns its exit code and complaint."""
+        file = str(CHART / "ci" / f"{self._values}-values.yaml")
+        finished = run_helm(
+            *(command, NAME, str(CHART), "--namespace", self.namespace, "--values", file),
+            *(*self._images.settings, "--wait", *options),
+            on_cluster=True,
+        )
+        return finished.returncode, finished.stderr
+
+    def pods(self) -> list[dict[str, Any]]:
+        """Its pods, the oldest first."""
+        found = get("pods", "--namespace", self.namespace, "--selector", INSTANCE)
+        serving = [pod for pod in found if "pod-template-hash" in pod["metadata"]["labels"]]
+        return sorted(serving, key=lambda pod: pod["metadata"]["creationTimestamp"])
+
+    def settle(self, timeout_seconds: int = 120) -> None:
+        """Waits until every pod that is wanted is ready, and no other is left."""
+        kubectl("rollout", "status", f"deployment/{OBJECTS}", "--namespace", self.namespace,
+                f"--timeout={timeout_seconds}s")  # fmt: skip
+        deadline = time.monotonic() + timeout_seconds
+        while any(not is_ready(pod) for pod in self.pods()):
+            assert time.monotonic() < deadline, self.explain()
+            time.sleep(0.2)
+
+    def exec_command(self, pod: dict[str, Any], container: str, *command: str) -> list[str]:
+        """The command line that runs a command in a container."""
+        where = ("--namespace", self.namespace, "--container", container)
+        named = (*where, pod["metadata"]["name"])
+        return [str(kubernetes_tools().kubectl), "exec", *named, "--", *command]
+
+    def explain(self) -> str:
+        """What the cluster says of its pods, for a test that fails."""
+        return kubectl("describe", "pods", "--namespace", self.namespace, "--selector", INSTANCE)
+
+
+@contextmanager
+def installed(namespace: str, values: str, images: Images, *options: str) -> Iterator[Service]:
+    """The chart, installed and ready; uninstalled afterwards."""
+    service = Service(namespace, values, images)
+    try:
+        code, complaint = service.helm("install", "--timeout", "3m", *options)
+        assert code == 0, complaint + service.explain()
+        yield service
+    finally:
+        run_helm("uninstall", NAME, "--namespace", namespace, "--wait", on_cluster=True)
+
+
+def is_ready(pod: dict[str, Any]) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def restarts(pod: dict[str, Any], container: str) -> int:
+    statuses = pod["status"].get("initContainerStatuses", []) + pod["status"]["containerStatuses"]
+    (found,) = (each for each in statuses if each["name"] == container)
+    return found["restartCount"]
+
+
+def phases(pod: dict[str, Any]) -> dict[str, float]:
+    """Seconds, which Kubernetes counts whole, from a pod's creation to the end of each phase."""
+    status = pod["status"]
+    created = _time(pod["metadata"]["creationTimestamp"])
+    at = {each["type"]: _time(each["lastTransitionTime"]) for each in status["conditions"]}
+    containers = {
+        each["name"]: each["state"]
+        for each in status["initContainerStatuses"] + status["containerStatuses"]
+    }
+    ends = {
+        "release fetched": _time(containers["fetch-release"]["terminated"]["finishedAt"]),
+        "index loaded": _time(containers["torchserve"]["running"]["startedAt"]),
+        "ready": at["Ready"],
+    }
+    return {name: (end - created).total_seconds() for name, end in ends.items()}
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

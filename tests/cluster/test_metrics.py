@@ -1,0 +1,83 @@
+"""Prometheus on the cluster finds every container's metrics, and the memory of each is measured."""
+
+import os
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.cluster.answers import Traffic
+from tests.cluster.figures import Figures
+from tests.cluster.service import OBJECTS, Service
+from tests.kubectl import kubectl, needs_cluster
+
+SCRAPE_SECONDS = 60
+TORCHSERVE, SIDECAR = "torchserve", "faiss"
+STAGES = {
+    "homefeed_retrieval_stage_seconds": {"hydrate", "encode", "tower", "search", "merge", "total"},
+    "homefeed_sidecar_stage_seconds": {"queue", "search"},
+}
+
+
+def query(prometheus: str, text: str) -> list[dict[str, Any]]:
+    answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": text}, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]["result"]
+
+
+@pytest.fixture
+def prometheus() -> str:
+    if "HOMEFEED_E2E_PROMETHEUS" not in os.environ:
+        pytest.skip("needs a Prometheus that scrapes the cluster: HOMEFEED_E2E_PROMETHEUS")
+    return os.environ["HOMEFEED_E2E_PROMETHEUS"]
+
+
+@needs_cluster
+def test_prometheus_scrapes_both_containers_and_latency_by_stage(
+    service: Service, traffic: Traffic, prometheus: str
+) -> None:
+    own = f'namespace="{service.namespace}"'
+    pods = {pod["metadata"]["name"] for pod in service.pods()}
+    ports = {(TORCHSERVE, pod) for pod in pods} | {(SIDECAR, pod) for pod in pods}
+    deadline = time.monotonic() + SCRAPE_SECONDS
+    with traffic.flowing():
+        while True:
+            up = query(prometheus, f"min by (container, pod) (up{{{own}}}) == 1")
+            scraped = {(each["metric"]["container"], each["metric"]["pod"]) for each in up}
+            stages = {name: counted_stages(prometheus, name, own, pods) for name in STAGES}
+            if scraped >= ports and stages == STAGES:
+                break
+            assert time.monotonic() < deadline, (scraped, stages)
+            time.sleep(1)
+    for histogram in STAGES:
+        # A histogram, not a counter of seconds: quantiles can be asked for.
+        per_bucket = f"sum by (stage, le) (rate({histogram}_bucket{{{own}}}[1m]))"
+        found = query(prometheus, f"histogram_quantile(0.99, {per_bucket})")
+        assert {each["metric"]["stage"] for each in found} == STAGES[histogram]
+
+
+def counted_stages(prometheus: str, histogram: str, own: str, pods: set[str]) -> set[str]:
+    """The stages that every pod has counted."""
+    counts = query(prometheus, f"sum by (stage, pod) ({histogram}_count{{{own}}}) > 0")
+    found = {(each["metric"]["stage"], each["metric"]["pod"]) for each in counts}
+    return {stage for stage, _ in found if {(stage, pod) for pod in pods} <= found}
+
+
+@needs_cluster
+def test_memory_of_each_container(service: Service, traffic: Traffic, figures: Figures) -> None:
+    with traffic.flowing():
+        pass
+    deadline = time.monotonic() + SCRAPE_SECONDS
+    while True:
+        top = kubectl("top", "pods", "--containers", "--no-headers", "--namespace",
+                      service.namespace)  # fmt: skip
+        rows = [line.split() for line in top.splitlines() if line.startswith(OBJECTS)]
+        if len(rows) == 4:
+            break
+        assert time.monotonic() < deadline, top
+        time.sleep(1)
+    for container in (TORCHSERVE, SIDECAR):
+        used = [int(row[3].removesuffix("Mi")) for row in rows if row[1] == container]
+        assert len(used) == 2
+        figures.add(f"container {container}", "memory after traffic", max(used), "MiB")

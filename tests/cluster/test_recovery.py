@@ -1,0 +1,100 @@
+"""Pods and processes are killed while the service is asked without pause."""
+
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.cluster.answers import Traffic
+from tests.cluster.figures import Figures
+from tests.cluster.pods import Node
+from tests.cluster.service import Service, is_ready, restarts
+from tests.kubectl import kubectl, needs_cluster
+
+RECOVERY_SECONDS = 120
+
+
+def check(traffic: Traffic, figures: Figures, event: str, seconds_to_heal: float) -> None:
+    assert traffic.answers
+    assert traffic.is_right(traffic.answers[0])
+    assert traffic.is_right(traffic.answers[-1])
+    assert not traffic.wrong()
+    figures.add(event, "pods all ready again after", seconds_to_heal, "seconds")
+    figures.add(event, "answers disturbed for", traffic.seconds_disturbed(), "seconds")
+    figures.add(event, "requests", len(traffic.answers), "")
+    figures.add(event, "failed requests", traffic.failed(), "")
+    figures.add(event, "degraded answers", traffic.degraded(), "")
+
+
+@needs_cluster
+def test_a_pod_is_deleted(service: Service, traffic: Traffic, figures: Figures) -> None:
+    victim = service.pods()[0]["metadata"]["name"]
+    with traffic.flowing():
+        start = time.monotonic()
+        kubectl("delete", "pod", victim, "--namespace", service.namespace, "--wait=false")
+        wait_until(service, lambda: victim not in names(service) and len(ready(service)) == 2)
+        healed = time.monotonic() - start
+    check(traffic, figures, "a pod of two deleted", healed)
+    assert traffic.failed() == 0
+    assert traffic.degraded() == 0
+
+
+@needs_cluster
+def test_the_sidecar_is_killed(
+    service: Service, traffic: Traffic, node: Node, figures: Figures
+) -> None:
+    victim = service.pods()[0]
+    before = restarts(victim, "faiss")
+    with traffic.flowing():
+        start = time.monotonic()
+        node.kill(victim, "serving.index_sidecar")
+        wait_until(
+            service,
+            lambda: restarts(service.pods()[0], "faiss") > before and len(ready(service)) == 2,
+        )
+        healed = time.monotonic() - start
+    check(traffic, figures, "kill -9 of a sidecar", healed)
+    assert traffic.failed() == 0
+
+
+@needs_cluster
+def test_a_worker_is_killed(
+    service: Service, traffic: Traffic, node: Node, figures: Figures
+) -> None:
+    victim = service.pods()[0]
+    with traffic.flowing():
+        start = time.monotonic()
+        node.kill(victim, "model_service_worker.py")
+        wait_until(service, lambda: has_workers(service))
+        healed = time.monotonic() - start
+    check(traffic, figures, "kill -9 of a TorchServe worker", healed)
+    assert restarts(service.pods()[0], "torchserve") == restarts(victim, "torchserve")
+    assert traffic.degraded() == 0
+
+
+def wait_until(service: Service, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + RECOVERY_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, service.explain()
+        time.sleep(0.2)
+
+
+def names(service: Service) -> list[str]:
+    return [pod["metadata"]["name"] for pod in service.pods()]
+
+
+def ready(service: Service) -> list[dict[str, Any]]:
+    return [pod for pod in service.pods() if is_ready(pod)]
+
+
+def has_workers(service: Service) -> bool:
+    """Whether the readiness check of every pod's TorchServe succeeds at this moment."""
+    model = "http://127.0.0.1:8081/models/homefeed"
+    probe = ("python", "-m", "serving.torchserve.ready", model)
+    return all(
+        subprocess.run(
+            service.exec_command(pod, "torchserve", *probe), capture_output=True
+        ).returncode
+        == 0
+        for pod in service.pods()
+    )
