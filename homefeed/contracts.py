@@ -123,6 +123,31 @@ def hash_files(folder: Path, leave_out: Iterable[str] = (MANIFEST_FILE,)) -> dic
     return {name: sha256_file(folder / name) for name in names if name not in skipped}
 
 
+def verify_files(
+    folder: Path, manifest: Manifest, names: Iterable[str], title: str, what_to_do: str
+) -> None:
+    """Compares some of an artifact's files with its manifest.
+
+    Args:
+        folder: of the artifact.
+        manifest: of the artifact.
+        names: which files, by their names in the manifest.
+        title: what the artifact is called in an error.
+        what_to_do: where a file is not what it should be.
+
+    Raises:
+        ValueError: a file is missing or changed; names it.
+    """
+    for name in names:
+        path, expected = folder / name, manifest.files[name]
+        if not path.is_file():
+            raise ValueError(f"{title} lacks {path}: {what_to_do}")
+        if (found := sha256_file(path)) != expected:
+            raise ValueError(
+                f"{path} of {title} has sha256 {found}; its manifest says {expected}: {what_to_do}"
+            )
+
+
 def write_manifest(folder: Path, manifest: M) -> M:
     """Hashes the folder's files into the manifest and writes it, last and atomically.
 

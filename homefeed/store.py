@@ -109,6 +109,18 @@ class ArtifactStore:
         draft.write_bytes(contents)
         draft.replace(remote)
 
+    def check(self) -> None:
+        """Lists what is below the URL; raises the file system's own error where that fails.
+
+        A folder that is not there yet is none: it comes with the first artifact.
+        """
+        try:
+            self._files.ls(self._root, detail=False)
+        except FileNotFoundError as error:
+            # A bucket that is not there is a server's answer, in another error that caused this.
+            if error.__cause__ is not None:
+                raise
+
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}"
 
@@ -116,6 +128,27 @@ class ArtifactStore:
         # An object store needs none, and would make a new bucket of one that was misspelt.
         if isinstance(self._files, LocalFileSystem):
             self._files.makedirs(remote.rsplit("/", 1)[0], exist_ok=True)
+
+
+def check_store(url: str, credentials: str) -> None:
+    """Looks into a store before hours are spent on what is to go there; writes nothing.
+
+    Args:
+        url: of the store.
+        credentials: where they come from, for the error.
+
+    Raises:
+        ValueError: it cannot be listed; says why and what to do.
+    """
+    try:
+        ArtifactStore(url).check()
+    # Each file system has errors of its own, without a base in common.
+    except Exception as error:
+        raise ValueError(
+            f"the store {url} cannot be listed: {type(error).__name__}: {error}. Check its URL, "
+            f"and that its credentials fit. They come from {credentials}. Then run the pipeline "
+            "again"
+        ) from error
 
 
 def shown(names: Sequence[str]) -> str:

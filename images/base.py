@@ -4,6 +4,7 @@ By default Docker's official `python:3.11-slim`. Where no registry can be reache
 kind is made of Debian's packages.
 """
 
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -44,7 +45,8 @@ def bootstrap() -> None:
     Raises:
         RuntimeError: it cannot be made here; says why.
     """
-    install_debian("debootstrap")
+    if shutil.which("debootstrap") is None:
+        install_debian("debootstrap")
     with tempfile.TemporaryDirectory(prefix="homefeed-base-") as scratch:
         root = Path(scratch) / "root"
         command = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"]

@@ -4,10 +4,6 @@ import os
 import resource
 import shutil
 import subprocess
-from collections.abc import Mapping
-from functools import cache
-
-from homefeed.cache import cache_folder
 
 PODMAN_DEFAULT_OPEN_FILES = 1_048_576
 """What podman wants to raise each container's limit to, which not every machine may do."""
@@ -22,41 +18,45 @@ def run_podman(*arguments: str, check: bool = True) -> subprocess.CompletedProce
     Raises:
         RuntimeError: it failed and `check` is set; holds the end of what it said.
     """
+    ensure_podman()
     command = ["podman", *arguments]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
     if check and done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-4000:]}")
     return done
 
 
 def stream_podman(*arguments: str) -> None:
-    """Runs podman and lets it print; long commands show how far they are.
+    """Runs podman and lets it print what it does.
 
     Raises:
         RuntimeError: it failed.
     """
+    ensure_podman()
     command = ["podman", *arguments]
-    if subprocess.run(command, env=environment()).returncode:
+    if subprocess.run(command).returncode:
         raise RuntimeError(f"{' '.join(command)} failed; what it said stands above")
 
 
-@cache
-def environment() -> Mapping[str, str]:
-    """The environment podman runs in.
+def limits() -> list[str]:
+    """Options of `podman build` and `podman run` on a machine that may not raise its limits.
+
+    Inside a container podman cannot give others what it gives them by default.
+    """
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if not 0 <= most_files < PODMAN_DEFAULT_OPEN_FILES:
+        return []
+    return [f"--ulimit=nofile={most_files}:{most_files}", f"--ulimit=nproc={PROCESSES}:{PROCESSES}"]
+
+
+def ensure_podman() -> None:
+    """Installs podman where there is none.
 
     Raises:
-        RuntimeError: there is no podman and it cannot be installed here; says what to do.
+        RuntimeError: it cannot be installed here; says what to do.
     """
     if shutil.which("podman") is None:
         install_debian(*DEBIAN_PACKAGES)
-    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if "CONTAINERS_CONF" in os.environ or not 0 <= most_files < PODMAN_DEFAULT_OPEN_FILES:
-        return os.environ
-    # Inside a container podman may not raise limits, and its defaults would fail every start.
-    limits = f'"nofile={most_files}:{most_files}", "nproc={PROCESSES}:{PROCESSES}"'
-    settings = cache_folder() / "containers.conf"
-    settings.write_text(f"[containers]\ndefault_ulimits = [{limits}]\n")
-    return {**os.environ, "CONTAINERS_CONF": str(settings)}
 
 
 def install_debian(*packages: str) -> None:

@@ -2,16 +2,16 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
-
-from homefeed.cache import cache_folder
 
 INDEXES = ("extra-index-url", "index-url")
 OTHERS = ("cert", "default-timeout", "proxy", "retries", "trusted-host")
 """What else decides whether pip reaches them."""
-CERTIFICATES = Path("/etc/ssl/certs")
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class PipSources:
     """Whether one of this machine's own folders holds torch's CPU build."""
 
 
-def pip_sources() -> PipSources:
+@contextmanager
+def pip_sources() -> Iterator[PipSources]:
     """This machine's pip configuration, and the folders of packages that it names.
 
-    They are mounted while an image is built and leave nothing in it, so that layers stay the same
-    from one machine to the next.
+    They are mounted while an image is built, so that no layer holds any of it.
     """
     settings = _pip_settings()
     wheels = _local_folders(settings.get("find-links", ""))
@@ -35,17 +35,20 @@ def pip_sources() -> PipSources:
     beside = [
         folder.parent for name in INDEXES for folder in _local_folders(settings.get(name, ""))
     ]
-    there = sorted({*wheels, *beside})
-    file = cache_folder() / "pip.conf"
-    lines = [f"{name} = {value}" for name, value in sorted(settings.items())]
-    file.touch(mode=0o600)  # an index' address may hold a password
-    file.write_text("\n".join(["[global]", *lines, ""]))
-    mounted = [(file, Path("/etc/pip.conf")), *((folder, folder) for folder in there)]
-    if settings.get("cert"):
-        mounted.append((CERTIFICATES, CERTIFICATES))
-    options = [f"--volume={here}:{inside}:ro" for here, inside in mounted]
-    has_torch = any(list(folder.glob("torch-*+cpu-*.whl")) for folder in wheels)
-    return PipSources(tuple(options), has_torch)
+    mounted = {path: path for path in (*wheels, *beside) if path != Path("/")}
+    if certificates := settings.get("cert"):
+        mounted[Path(certificates)] = Path(certificates)
+    with TemporaryDirectory(prefix="homefeed-pip-") as folder:
+        file = Path(folder) / "pip.conf"
+        file.touch(mode=0o600)  # an index' address may hold a password
+        lines = [f"{name} = {value}" for name, value in sorted(settings.items())]
+        file.write_text("\n".join(["[global]", *lines, ""]))
+        mounted[file] = Path("/etc/pip.conf")
+        # Where SELinux keeps containers from the machine's files, it would keep them from these.
+        options = ["--security-opt=label=disable"]
+        options += [f"--volume={here}:{inside}:ro" for here, inside in sorted(mounted.items())]
+        has_torch = any(list(folder.glob("torch-*+cpu-*.whl")) for folder in wheels)
+        yield PipSources(tuple(options), has_torch)
 
 
 def _pip_settings() -> dict[str, str]:

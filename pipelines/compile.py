@@ -19,6 +19,8 @@ TRAINING = {
     "pretrain_ids": pretrain_ids.build_pipeline,
 }
 """Pipelines that train; of each there is one for CPUs and one for GPUs."""
+MOST_GPUS = {"train_and_release": 1}
+"""That a training has a use for; what is not here uses all of one node."""
 OTHERS = {"refresh_corpus": refresh_corpus.build_pipeline}
 PIPELINES = (*TRAINING, *OTHERS)
 
@@ -32,7 +34,7 @@ def build_pipeline(name: str, num_gpus: int = 0, gpu_type: str = GPU) -> GraphCo
         gpu_type: the cluster's name of the resource.
 
     Raises:
-        ValueError: there is no such pipeline, or it trains nothing that a GPU is for.
+        ValueError: there is no such pipeline, or it has no use for as many GPUs.
     """
     if name in TRAINING:
         return TRAINING[name](num_gpus, gpu_type)
@@ -53,7 +55,8 @@ def compile_pipelines(
 
     Args:
         folder: made where it is absent.
-        num_gpus: of the trainings in the files that end in `_gpu.yaml`.
+        num_gpus: of the trainings in the files that end in `_gpu.yaml`, unless they have a use for
+            fewer.
         gpu_type: the cluster's name of the resource.
 
     Returns:
@@ -61,7 +64,9 @@ def compile_pipelines(
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = {f"{name}.yaml": build_pipeline(name) for name in PIPELINES}
-    files |= {f"{name}_gpu.yaml": TRAINING[name](num_gpus, gpu_type) for name in TRAINING}
+    for name, build in TRAINING.items():
+        used = min(num_gpus, MOST_GPUS.get(name, num_gpus))
+        files[f"{name}_gpu.yaml"] = build(used, gpu_type)
     for name, pipeline in files.items():
         compiler.Compiler().compile(pipeline, str(folder / name))
     return [folder / name for name in files]

@@ -10,37 +10,43 @@ from components.read_id_recipe.component import read_id_recipe
 from pipelines.tasks import (
     GPU,
     HOUR,
+    RUN_CONFIG,
     equip_training,
     give_store_credentials,
+    look_into,
     prepare,
     report_at_end,
-    request,
     retry,
 )
 
 MAX_SOURCES_AT_ONCE = 4
-TRAINING_CPU = "1"
-TRAINING_MEMORY = "4Gi"
 
 
 def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU) -> GraphComponent:
     """The pipeline with so many GPUs for training, a number that KFP wants when it compiles.
 
     Args:
-        num_gpus: 0 trains on the CPU; of several each has a process, and a part of the tables.
+        num_gpus: of one node; 0 trains on the CPU, and of several each has a process and a part of
+            the tables.
         gpu_type: the cluster's name of the resource.
     """
     name = "pretrain-ids-gpu" if num_gpus else "pretrain-ids"
 
-    @dsl.pipeline(name=name, display_name="Pre-train IDs" + (" (GPU)" if num_gpus else ""))
+    @dsl.pipeline(
+        name=name,
+        display_name="Pre-train IDs" + (" (GPU)" if num_gpus else ""),
+        pipeline_config=RUN_CONFIG,
+    )
     def pretrain_ids(recipe: str, store: str = "", webhook: str = "") -> None:
-        """From engagements of several surfaces to ID embeddings that towers may train on.
+        """From engagements of several surfaces to published ID embeddings.
 
-        1. Read the recipe: check all of it, look at the state of its sources.
+        The towers do not read them yet.
+
+        1. Read the recipe: check all of it, look at the state of its sources. Beside it, look into
+           the store: nothing is trained that could not be published.
         2. Import events of each source: it becomes engagements, pins, users and signatures.
         3. Pre-train the IDs: tables of users and pins, on the window's engagements of all sources.
-        4. Publish the tables into the store, where one is given: a training of the towers takes
-           the latest whose window ends before its own begins.
+        4. Publish the tables into the store, where one is given.
 
         However the run ends, its last step reports it.
 
@@ -51,6 +57,7 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU) -> GraphComponent:
             webhook: URL that gets a POST with how the run ended; empty for none.
         """
         with report_at_end(name, webhook, last_step="publish-ids"):
+            looked = look_into(store)
             checked = read_id_recipe(recipe=recipe)
             prepare(checked, "Read the recipe", HOUR)
             # The state of the sources is looked at in every run: KFP knows a step by its inputs.
@@ -70,9 +77,9 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU) -> GraphComponent:
                 recipe=checked.outputs["recipe"],
                 num_gpus=num_gpus,
             )
+            trained.after(looked)
             prepare(trained, "Pre-train the IDs", 24 * HOUR)
             retry(trained)
-            request(trained, TRAINING_CPU, TRAINING_MEMORY)
             equip_training(trained, num_gpus, gpu_type)
 
             published = publish_ids(id_embeddings=trained.outputs["id_embeddings"], store=store)

@@ -9,7 +9,14 @@ from components.publish_release.component import publish_release
 from components.read_recipe.component import read_recipe
 from components.refresh_dataset.component import refresh_dataset
 from pipelines.serving_steps import PINS_PER_SHARD, make_servable
-from pipelines.tasks import HOUR, give_store_credentials, prepare, report_at_end, retry
+from pipelines.tasks import (
+    HOUR,
+    RUN_CONFIG,
+    give_store_credentials,
+    prepare,
+    report_at_end,
+    retry,
+)
 
 NAME = "refresh-corpus"
 
@@ -17,7 +24,7 @@ NAME = "refresh-corpus"
 def build_pipeline() -> GraphComponent:
     """The pipeline, for a cluster or this machine."""
 
-    @dsl.pipeline(name=NAME, display_name="Refresh the corpus")
+    @dsl.pipeline(name=NAME, display_name="Refresh the corpus", pipeline_config=RUN_CONFIG)
     def refresh_corpus(
         recipe: str,
         store: str,

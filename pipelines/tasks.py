@@ -2,6 +2,7 @@
 
 from kfp import dsl, kubernetes
 
+from components.check_store.component import check_store
 from components.image import CUDA_IMAGE
 from components.report_run.component import report_run
 
@@ -20,11 +21,20 @@ STORE_VARIABLES = (
     "AWS_ENDPOINT_URL",
 )
 """The secret's keys, which become variables of the same name."""
+STEP_CPU = "250m"
+STEP_MEMORY = "512Mi"
+"""A step asks for little, so that it starts on small nodes, but for something: pods that ask for
+nothing are evicted first, and a namespace with a ResourceQuota of requests refuses them."""
+TRAINING_CPU = "1"
+TRAINING_MEMORY = "4Gi"
 MINUTE = 60
 HOUR = 3600
-RETRY_SECONDS = 7 * 24 * HOUR
-"""Longer than all tries of any step take, with their waits for a node. It bounds no pause: Argo
-counts it from the start of the first try, begins no other after it, and ends one that runs."""
+RUN_SECONDS = 7 * 24 * HOUR
+"""Longer than all tries of all steps take in practice, with their waits for a node. As a bound of
+retries it bounds no pause: Argo counts it from the start of the first try, begins no other after
+it, and ends one that runs."""
+RUN_CONFIG = dsl.PipelineConfig(active_deadline_seconds=RUN_SECONDS)
+"""Of every pipeline: a run that takes longer is ended, one that waits for a node too."""
 
 
 def report_at_end(pipeline: str, webhook: str, last_step: str) -> dsl.ExitHandler:
@@ -50,7 +60,11 @@ def report_at_end(pipeline: str, webhook: str, last_step: str) -> dsl.ExitHandle
 
 
 def prepare(task: dsl.PipelineTask, name: str, timeout_seconds: int) -> None:
-    """Gives a step its name in KFP's interface, an end in time, and no rights of root.
+    """Gives a step its name in KFP's interface, requests, an end in time, and no rights of root.
+
+    The timeout counts from when a node has taken the pod. One that no node can take, as where GPUs
+    are asked for and there are none, waits until the run ends by `RUN_CONFIG`: KFP 2.17 has no
+    shorter bound for the wait alone. `homefeed submit` therefore looks at the nodes first.
 
     Args:
         task: the step.
@@ -58,18 +72,23 @@ def prepare(task: dsl.PipelineTask, name: str, timeout_seconds: int) -> None:
         timeout_seconds: what its pod may take; a retry is a new pod and has as much again.
     """
     task.set_display_name(name)
+    request(task, STEP_CPU, STEP_MEMORY)
     kubernetes.set_timeout(task, timeout_seconds)
     # The image's user is numeric, so the kubelet can tell that it is not root.
     kubernetes.set_security_context(task, run_as_non_root=True)
 
 
 def retry(task: dsl.PipelineTask) -> None:
-    """For steps that read over a network, or run long on nodes that may be taken away."""
+    """For steps that read over a network, or run long on nodes that may be taken away.
+
+    KFP cannot tell why a step failed: one that refuses its input does so three times, and the run
+    fails 90 seconds and two pods later than it could.
+    """
     task.set_retry(
         num_retries=2,
         backoff_duration="30s",
         backoff_factor=2,
-        backoff_max_duration=f"{RETRY_SECONDS}s",
+        backoff_max_duration=f"{RUN_SECONDS}s",
     )
 
 
@@ -80,13 +99,14 @@ def request(task: dsl.PipelineTask, cpu: str, memory: str) -> None:
 
 
 def equip_training(task: dsl.PipelineTask, num_gpus: int, gpu_type: str = GPU) -> None:
-    """Gives a training step memory-backed /dev/shm; with GPUs, the image with CUDA too.
+    """Gives a training step more of a node, and memory-backed /dev/shm; with GPUs, CUDA's image.
 
     Args:
         task: the step.
         num_gpus: 0 trains on the CPU.
         gpu_type: the cluster's name of the resource.
     """
+    request(task, TRAINING_CPU, TRAINING_MEMORY)
     kubernetes.empty_dir_mount(
         task,
         volume_name="shared-memory",
@@ -108,3 +128,21 @@ def give_store_credentials(task: dsl.PipelineTask) -> None:
         secret_key_to_env={name: name for name in STORE_VARIABLES},
         optional=True,
     )
+
+
+def look_into(store: str) -> dsl.PipelineTask:
+    """A step for the start of a run, which fails where its end could not reach the store.
+
+    Args:
+        store: the pipeline's parameter: URL of the store, or empty.
+    """
+    looked = check_store(
+        store=store,
+        credentials=f"the Secret {STORE_SECRET} of the runs' namespace, which may hold "
+        f"{', '.join(STORE_VARIABLES)}; without it, the service account's cloud role",
+    )
+    prepare(looked, "Look into the store", 10 * MINUTE)
+    # What the store holds, and by which keys, is no input.
+    looked.set_caching_options(enable_caching=False)
+    give_store_credentials(looked)
+    return looked

@@ -1,5 +1,7 @@
 """The pipeline from a raw engagement log to a measured release, for a cluster and this machine."""
 
+from typing import NamedTuple
+
 from kfp import dsl
 from kfp.dsl.graph_component import GraphComponent
 
@@ -14,31 +16,48 @@ from pipelines.serving_steps import PINS_PER_SHARD, make_servable
 from pipelines.tasks import (
     GPU,
     HOUR,
+    RUN_CONFIG,
     equip_training,
     give_store_credentials,
+    look_into,
     prepare,
     report_at_end,
-    request,
     retry,
 )
 
-TRAINING_CPU = "1"
-TRAINING_MEMORY = "4Gi"
+
+class ReleaseSteps(NamedTuple):
+    """The steps that a pipeline puts its own before or after."""
+
+    trained: dsl.PipelineTask
+    bundled: dsl.PipelineTask
+    evaluated: dsl.PipelineTask
 
 
 def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU) -> GraphComponent:
     """The pipeline with so many GPUs for training, a number that KFP wants when it compiles.
 
     Args:
-        num_gpus: 0 trains on the CPU.
+        num_gpus: 0 trains on the CPU; more than 1 is refused.
         gpu_type: the cluster's name of the resource.
+
+    Raises:
+        ValueError: there are more GPUs than the training uses.
     """
+    if num_gpus > 1:
+        raise ValueError(
+            f"train_and_release was given {num_gpus} GPUs, but the towers train on one GPU at "
+            f"present, so {num_gpus - 1} would stay idle: give it 1"
+        )
     name = "train-and-release-gpu" if num_gpus else "train-and-release"
 
-    @dsl.pipeline(name=name, display_name="Train and release" + (" (GPU)" if num_gpus else ""))
+    @dsl.pipeline(
+        name=name,
+        display_name="Train and release" + (" (GPU)" if num_gpus else ""),
+        pipeline_config=RUN_CONFIG,
+    )
     def train_and_release(
         recipe: str,
-        checkpoints: str = "",
         pins_per_shard: int = PINS_PER_SHARD,
         store: str = "",
         channel: str = "production",
@@ -47,6 +66,7 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU) -> GraphComponent:
         """From an engagement log to a measured release, and on into the release store.
 
         1. Read the recipe: check all of it, cut it into sections, look at the source's state.
+           Beside it, look into the store: nothing is trained that could not be published.
         2. Import events: the source becomes engagements, pins, users and signatures.
         3. Build the data set: splits, point-in-time histories, the fitted encoder.
         4. Train the towers.
@@ -62,21 +82,20 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU) -> GraphComponent:
 
         Args:
             recipe: the name of a recipe that homefeed ships, or a recipe's YAML.
-            checkpoints: a folder that outlives the training step, from which an interrupted
-                training goes on; empty for none.
             pins_per_shard: most pins that one step embeds; more where that would be too many steps.
             store: URL of the release store (s3://bucket/path); empty publishes nothing.
             channel: what then stands for this release in the store.
             webhook: URL that gets a POST with how the run ended; empty for none.
         """
         with report_at_end(name, webhook, last_step="publish-release"):
-            bundled, evaluated = make_release(
-                recipe, checkpoints, pins_per_shard, num_gpus, gpu_type
-            )
+            looked = look_into(store)
+            # A folder of checkpoints would have to outlive the training's pod, and none does.
+            made = make_release(recipe, "", pins_per_shard, num_gpus, gpu_type)
+            made.trained.after(looked)
             published = publish_release(
-                release=bundled.outputs["release"], store=store, channel=channel
+                release=made.bundled.outputs["release"], store=store, channel=channel
             )
-            published.after(evaluated)
+            published.after(made.evaluated)
             prepare(published, "Publish the release", 2 * HOUR)
             # What the store holds is no input, so a cached step would not put back what is lost.
             published.set_caching_options(enable_caching=False)
@@ -88,18 +107,16 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU) -> GraphComponent:
 
 def make_release(
     recipe: str, checkpoints: str, pins_per_shard: int, num_gpus: int = 0, gpu_type: str = GPU
-) -> tuple[dsl.PipelineTask, dsl.PipelineTask]:
+) -> ReleaseSteps:
     """Steps 1 to 10, of a pipeline that is being defined; it may be one of this machine alone.
 
     Args:
-        recipe: as for the pipeline, like the next two.
-        checkpoints: a folder, or empty.
+        recipe: as for the pipeline.
+        checkpoints: a folder that outlives the training step, from which an interrupted training
+            goes on; empty for none.
         pins_per_shard: most pins that one step embeds.
         num_gpus: of the training step.
         gpu_type: the cluster's name of the resource.
-
-    Returns:
-        The steps that bundle the release and evaluate it.
     """
     sections = read_recipe(recipe=recipe)
     prepare(sections, "Read the recipe", HOUR)
@@ -130,7 +147,6 @@ def make_release(
     )
     prepare(trained, "Train the towers", 24 * HOUR)
     retry(trained)
-    request(trained, TRAINING_CPU, TRAINING_MEMORY)
     equip_training(trained, num_gpus, gpu_type)
     towers = trained.outputs["towers"]
 
@@ -147,7 +163,7 @@ def make_release(
         seed=part["seed"],
     )
     prepare(evaluated, "Evaluate the release", 6 * HOUR)
-    return bundled, evaluated
+    return ReleaseSteps(trained, bundled, evaluated)
 
 
 train_and_release = build_pipeline()

@@ -54,7 +54,12 @@ def resolve(lines: list[str], constraints: Path, only_pypi: bool = False) -> dic
 
 def write(group: str, versions: dict[str, str], made_from: str = "") -> None:
     """Writes the group's lock file."""
-    pins = "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
+    # Of a CUDA build nothing but itself will do: `==` takes 1.0+cpu for 1.0, `===` does not.
+    exact = set(CUDA_BUILDS.values()) if made_from else set()
+    pins = "".join(
+        f"{name}{'===' if name in exact else '=='}{version}\n"
+        for name, version in sorted(versions.items())
+    )
     source = f"{made_from or group}.in"
     (FOLDER / f"{group}.txt").write_text(
         f"# Made by `make lock` from {source}; install with pip install --no-deps.\n{pins}"

@@ -14,24 +14,19 @@ Exits with 1 when there is no whole release. The reason, which names the file, i
 """
 
 import argparse
-import contextlib
 import logging
 import shutil
-import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
 from homefeed.contracts import MANIFEST_FILE
 from homefeed.release.bundle import Release
 from homefeed.release.store import ReleaseStore
+from homefeed.time_limit import ANSWER_SECONDS, time_limit
 from serving.index_sidecar.logs import set_up_logs
 from serving.pod_events import leave_event
 
 TIMEOUT_SECONDS = 600
-ANSWER_SECONDS = 60
-"""What a store gets to say which release it is. Clients of object stores try for many minutes."""
 TERMINATION_LOG = Path("/dev/termination-log")
 MAX_REASON_BYTES = 4096
 """Kubernetes drops the rest of a termination message."""
@@ -92,13 +87,14 @@ def fetch(url: str, name: str, to: Path, timeout_seconds: int = TIMEOUT_SECONDS)
 
     Raises:
         ValueError: there is no such release, it is broken, or `to` holds something that is none.
-        OSError: the store or the folder cannot be used, or the time is over.
+        OSError: the store or the folder cannot be used.
+        RuntimeError: the time is over.
     """
     answer_seconds = min(ANSWER_SECONDS, timeout_seconds)
-    with _time_limit(answer_seconds, f"no answer within {answer_seconds} seconds"):
+    with time_limit(answer_seconds, f"no answer within {answer_seconds} seconds"):
         store = ReleaseStore(url)
         version = store.resolve(name)
-    with _time_limit(timeout_seconds, f"not done within {timeout_seconds} seconds"):
+    with time_limit(timeout_seconds, f"not done within {timeout_seconds} seconds"):
         return _fetch(store, version, to)
 
 
@@ -120,19 +116,6 @@ def _holds(folder: Path, version: str) -> bool:
         return Release.open(folder).version == version
     except ValueError:
         return False
-
-
-@contextlib.contextmanager
-def _time_limit(seconds: int, complaint: str) -> Iterator[None]:
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(complaint)
-
-    signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Step 4 of ID pre-training: the tables go to where the towers' training takes them from."""
+"""Step 4 of ID pre-training: the tables go into a store; the towers do not read them yet."""
 
 from kfp import dsl
 

@@ -11,6 +11,10 @@ from kubernetes import client, config
 RUN_LABEL = "pipeline/runid"
 """Of every pod of a run of KFP's."""
 NODE_ANNOTATION = "workflows.argoproj.io/node-name"
+LAST_WORD = re.compile(r"^(\w+) failed: (.*)", re.MULTILINE)
+"""How a failing step of ours says why; lines may follow that go on with it."""
+RUNNER_LINE = re.compile(r'\n(?:[IWEF]\d{4} |time=|\{"time":|(?:Error: )?exit status )')
+"""The begin of what KFP's launcher and Argo's executor log after the step, into the same log."""
 TRY = re.compile(r"\(\d+\)$")
 """What Argo adds to the name of a node for each try of it."""
 STEP_POD = ".executor"
@@ -86,14 +90,18 @@ def read_steps(api: client.CoreV1Api, namespace: str, run_id: str) -> Steps:
 
 
 def explain(pod: Any, log: str) -> Failure:
-    """Why a pod failed: by its own last word, which every step of ours has, or by Kubernetes'.
+    """Why a pod failed: by its own last word, to the end of it, or else by Kubernetes'.
+
+    Every step of ours that fails by itself has a last word; one that is killed has none.
 
     Args:
         pod: one that failed.
         log: the end of what its step said.
     """
-    if said := re.search(r"^(\w+) failed: (.+)", log, re.MULTILINE):
-        return Failure(said[1], said[2].rstrip())
+    if words := list(LAST_WORD.finditer(log)):
+        said = words[-1]
+        message, *_ = RUNNER_LINE.split(log[said.start(2) :], maxsplit=1)
+        return Failure(said[1], message.rstrip())
     ends = [
         status.state.terminated
         for status in pod.status.container_statuses or []

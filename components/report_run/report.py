@@ -1,7 +1,8 @@
 """What is said of a run that has ended, and how it is sent on."""
 
+import http.client
 import json
-import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -47,14 +48,19 @@ def post(url: str, body: dict[str, Any]) -> str:
     """Posts JSON; whatever comes of it, nothing is raised: a run does not fail by its report.
 
     Returns:
-        What came of it, for the log.
+        What came of it, for the log. Of the URL it names the host alone: whoever knows the URL of
+        a chat service's webhook may post there.
     """
+    host = "without a host"
     try:
+        host = urllib.parse.urlsplit(url).hostname or host
         request = urllib.request.Request(
             url, json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
-            return f"the webhook {url} answered {answer.status}"
-    # An unknown scheme or a broken URL is a ValueError.
-    except (OSError, ValueError) as error:
-        return f"the webhook {url} was not reached: {error}"
+            return f"the webhook {host} answered {answer.status}"
+    except OSError as error:
+        return f"the webhook {host} was not reached: {error}"
+    # They quote the URL.
+    except (ValueError, http.client.HTTPException) as error:
+        return f"the webhook {host} was not reached: {type(error).__name__}, check its URL"

@@ -14,6 +14,8 @@ from homefeed.cli.console import log, say
 from homefeed.cli.cron import check_cron
 
 SECONDS_BETWEEN_LOOKS = 5.0
+SILENCE_SECONDS = 300.0
+"""Without an answer, until a run is no longer watched: a port-forward can be started again."""
 SUCCEEDED = "SUCCEEDED"
 ENDED = (SUCCEEDED, "SKIPPED", "FAILED", "CANCELED")
 
@@ -44,6 +46,7 @@ class Order:
     gpu_type: str
     look_at_nodes: bool
     namespace: str | None
+    service_account: str | None
     experiment: str
     name: str | None
     """Of the run; by default the pipeline's with the time, of a schedule without."""
@@ -78,7 +81,8 @@ def submit(order: Order, wait: bool) -> None:
 
     Raises:
         ValueError: the order cannot be carried out; says why.
-        RuntimeError: KFP does not answer or refuses, or the run that was waited for failed.
+        RuntimeError: KFP does not answer or refuses, or the run that was waited for failed, or
+            nothing was heard of it for some minutes.
     """
     with _prepared(order) as package:
         from homefeed.cli.kfp_server import connect
@@ -91,6 +95,7 @@ def submit(order: Order, wait: bool) -> None:
                 run_name=name,
                 experiment_name=order.experiment,
                 namespace=order.namespace,
+                service_account=order.service_account,
             )
     url = f"{order.host.rstrip('/')}/#/runs/details/{run.run_id}"
     say(f"submitted {name}: {url}")
@@ -107,7 +112,8 @@ def schedule(order: Order, cron: str) -> None:
 
     Raises:
         ValueError: the order or the time cannot be used; says why.
-        RuntimeError: KFP does not answer or refuses; an earlier schedule then stays.
+        RuntimeError: KFP does not answer or refuses. An earlier schedule then stays; where the new
+            one was made nevertheless, the error names all that are left.
     """
     check_cron(cron)
     with _prepared(order) as package:
@@ -132,13 +138,34 @@ def schedule(order: Order, cron: str) -> None:
                 params=package.parameters,
                 # After a pause one run makes up for all that were missed.
                 no_catchup=True,
+                service_account=order.service_account,
             )
-            replaced = [each.recurring_run_id for each in earlier.recurring_runs or []]
-            for each in replaced:
-                client.delete_recurring_run(each)
+    replaced = [each.recurring_run_id for each in earlier.recurring_runs or []]
+    _delete_schedules(order, replaced, made.recurring_run_id)
     verb = "replaced" if replaced else "scheduled"
-    url = f"{order.host.rstrip('/')}/#/recurringrun/details/{made.recurring_run_id}"
-    say(f"{verb} {name} at {cron!r}: {url}")
+    say(f"{verb} {name} at {cron!r}: {_schedule_url(order, made.recurring_run_id)}")
+
+
+def _delete_schedules(order: Order, earlier: list[str], new: str) -> None:
+    from homefeed.cli.kfp_server import connect
+
+    left = list(earlier)
+    try:
+        with connect(order.host, order.namespace) as client:
+            while left:
+                client.delete_recurring_run(left[0])
+                del left[0]
+    except RuntimeError as error:
+        there = ", ".join(_schedule_url(order, each) for each in left)
+        raise RuntimeError(
+            f"the schedule was made, as {_schedule_url(order, new)}, but what it replaces may "
+            f"still run beside it: {there} ({error}). Delete either there, or give the same "
+            "command again, which replaces all of them"
+        ) from error
+
+
+def _schedule_url(order: Order, recurring_run_id: str) -> str:
+    return f"{order.host.rstrip('/')}/#/recurringrun/details/{recurring_run_id}"
 
 
 @contextmanager
@@ -162,13 +189,20 @@ def _prepared(order: Order) -> Iterator[Package]:
 
 
 def _wait(order: Order, run_id: str, url: str) -> None:
-    from homefeed.cli.kfp_server import connect
-
     log.print("waiting for its end; if this is stopped, the run goes on")
-    seen = None
+    seen, heard = None, time.monotonic()
     while seen not in ENDED:
-        with connect(order.host, order.namespace) as client:
-            state = client.get_run(run_id).state
+        try:
+            state = _state(order, run_id)
+        except RuntimeError as error:
+            if time.monotonic() - heard > SILENCE_SECONDS:
+                raise RuntimeError(
+                    f"nothing was heard of the run for {SILENCE_SECONDS:g} seconds; it goes on, "
+                    f"see {url}. {error}"
+                ) from error
+            state = "no answer, asking again"
+        else:
+            heard = time.monotonic()
         if state != seen:
             log.print(f"{time.strftime('%H:%M:%S')} {state}")
         else:
@@ -176,3 +210,10 @@ def _wait(order: Order, run_id: str, url: str) -> None:
         seen = state
     if seen != SUCCEEDED:
         raise RuntimeError(f"the run ended as {seen}: {url}")
+
+
+def _state(order: Order, run_id: str) -> str | None:
+    from homefeed.cli.kfp_server import connect
+
+    with connect(order.host, order.namespace) as client:
+        return client.get_run(run_id).state

@@ -1,24 +1,19 @@
-"""The commands that bring pipelines to a cluster; each imports what it needs when called."""
+"""The commands that bring pipelines to a cluster, and their options."""
 
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from homefeed.cli import cluster
 
 GPU = "nvidia.com/gpu"
 
 app = typer.Typer()
 
-Pipeline = Annotated[str, typer.Argument(help="train_and_release, pretrain_ids or refresh_corpus.")]
-Host = Annotated[str, typer.Option(help="URL of Kubeflow Pipelines.")]
-Recipe = Annotated[
-    str | None, typer.Option(help="A shipped recipe's name, or the path of your own.")
-]
-Parameters = Annotated[
-    list[str] | None,
-    typer.Option("--param", help="Another parameter of the pipeline, as name=value; repeatable."),
-]
-Gpus = Annotated[int, typer.Option(min=0, help="GPUs of a training; 0 trains on the CPU.")]
 GpuType = Annotated[str, typer.Option(help="The resource that the cluster calls a GPU.")]
 Image = Annotated[
     str | None, typer.Option(help="Of the steps, by version or digest; else the published one.")
@@ -26,11 +21,81 @@ Image = Annotated[
 GpuImage = Annotated[
     str | None, typer.Option(help="Of steps with GPUs; by default --image, where that is given.")
 ]
-NodeCheck = Annotated[
-    bool, typer.Option(help="Look for a node with so many GPUs first, by the kubeconfig.")
-]
-Namespace = Annotated[str | None, typer.Option(help="Your namespace, where KFP has several users.")]
-Experiment = Annotated[str, typer.Option(help="What KFP lists the runs under.")]
+
+
+def _order(
+    pipeline: Annotated[
+        str, typer.Argument(help="train_and_release, pretrain_ids or refresh_corpus.")
+    ],
+    host: Annotated[str, typer.Option(help="URL of Kubeflow Pipelines.")],
+    recipe: Annotated[
+        str | None, typer.Option(help="A shipped recipe's name, or the path of your own.")
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(help="Another parameter of the pipeline, as name=value; repeatable."),
+    ] = None,
+    gpus: Annotated[int, typer.Option(min=0, help="GPUs of a training; 0 trains on the CPU.")] = 0,
+    gpu_type: GpuType = GPU,
+    no_node_check: Annotated[
+        bool,
+        typer.Option(
+            "--no-node-check",
+            help="Do not first look for a node with so many GPUs in the kubeconfig's current "
+            "context.",
+        ),
+    ] = False,
+    image: Image = None,
+    gpu_image: GpuImage = None,
+    namespace: Annotated[
+        str | None, typer.Option(help="Your namespace, where KFP has several users.")
+    ] = None,
+    service_account: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the steps' pods; the manifests make pipeline-runner. By default KFP's own: "
+            "where it has several users, that is default-editor."
+        ),
+    ] = None,
+    experiment: Annotated[str, typer.Option(help="What KFP lists the runs under.")] = "homefeed",
+    run_name: Annotated[
+        str | None,
+        typer.Option(help="By default the pipeline's name, with the time where it runs once."),
+    ] = None,
+) -> cluster.Order:
+    return cluster.Order(
+        pipeline=pipeline,
+        host=host,
+        recipe=recipe,
+        parameters=tuple(param or ()),
+        images=cluster.Images(image, gpu_image),
+        num_gpus=gpus,
+        gpu_type=gpu_type,
+        look_at_nodes=not no_node_check,
+        namespace=namespace,
+        service_account=service_account,
+        experiment=experiment,
+        name=run_name,
+    )
+
+
+def _with_order(command: Callable[..., None]) -> Callable[..., None]:
+    """Puts the options of `_order` in the place of a command's first parameter."""
+    shared = signature(_order).parameters
+    _, *own = signature(command).parameters.values()
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        order = _order(**{name: given.pop(name) for name in shared})
+        command(order, **given)
+
+    # What Typer reads the options from.
+    described: Any = run
+    described.__annotations__ = _order.__annotations__ | command.__annotations__
+    described.__signature__ = Signature(
+        [each.replace(kind=Parameter.KEYWORD_ONLY) for each in (*shared.values(), *own)]
+    )
+    return run
 
 
 @app.command("compile")
@@ -41,57 +106,31 @@ def compile_command(
     image: Image = None,
     gpu_image: GpuImage = None,
     gpus: Annotated[
-        int, typer.Option(min=1, help="GPUs of a training in the files that end in _gpu.yaml.")
+        int,
+        typer.Option(
+            min=1, help="GPUs of a training that uses so many, in the files that end in _gpu.yaml."
+        ),
     ] = 1,
     gpu_type: GpuType = GPU,
 ) -> None:
     """Compile the pipelines into YAML that Kubeflow Pipelines takes."""
-    from homefeed.cli.cluster import Images, compile_all
-
-    compile_all(output, Images(image, gpu_image), gpus, gpu_type)
+    cluster.compile_all(output, cluster.Images(image, gpu_image), gpus, gpu_type)
 
 
 @app.command()
+@_with_order
 def submit(
-    pipeline: Pipeline,
-    host: Host,
-    recipe: Recipe = None,
-    param: Parameters = None,
-    gpus: Gpus = 0,
-    gpu_type: GpuType = GPU,
-    node_check: NodeCheck = True,
-    image: Image = None,
-    gpu_image: GpuImage = None,
-    namespace: Namespace = None,
-    experiment: Experiment = "homefeed",
-    run_name: Annotated[
-        str | None, typer.Option(help="By default the pipeline's name and the time.")
-    ] = None,
+    order: cluster.Order,
     wait: Annotated[bool, typer.Option("--wait", help="Until the run has ended.")] = False,
 ) -> None:
     """Run a pipeline on a cluster, once."""
-    from homefeed.cli import cluster
-
-    order = cluster.Order(
-        pipeline=pipeline,
-        host=host,
-        recipe=recipe,
-        parameters=tuple(param or ()),
-        images=cluster.Images(image, gpu_image),
-        num_gpus=gpus,
-        gpu_type=gpu_type,
-        look_at_nodes=node_check,
-        namespace=namespace,
-        experiment=experiment,
-        name=run_name,
-    )
     cluster.submit(order, wait)
 
 
 @app.command()
+@_with_order
 def schedule(
-    pipeline: Pipeline,
-    host: Host,
+    order: cluster.Order,
     cron: Annotated[
         str,
         typer.Option(
@@ -99,34 +138,6 @@ def schedule(
             "cluster's clock; '0 0 3 * * *' is every day at 3:00."
         ),
     ],
-    recipe: Recipe = None,
-    param: Parameters = None,
-    gpus: Gpus = 0,
-    gpu_type: GpuType = GPU,
-    node_check: NodeCheck = True,
-    image: Image = None,
-    gpu_image: GpuImage = None,
-    namespace: Namespace = None,
-    experiment: Experiment = "homefeed",
-    run_name: Annotated[
-        str | None,
-        typer.Option(help="Name of the schedule, by default the pipeline's; replaces its like."),
-    ] = None,
 ) -> None:
     """Run a pipeline on a cluster again and again; the same name again replaces the schedule."""
-    from homefeed.cli import cluster
-
-    order = cluster.Order(
-        pipeline=pipeline,
-        host=host,
-        recipe=recipe,
-        parameters=tuple(param or ()),
-        images=cluster.Images(image, gpu_image),
-        num_gpus=gpus,
-        gpu_type=gpu_type,
-        look_at_nodes=node_check,
-        namespace=namespace,
-        experiment=experiment,
-        name=run_name,
-    )
     cluster.schedule(order, cron)

@@ -12,7 +12,7 @@ import kfp
 from kfp_server_api.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
-from homefeed.cli.time_limit import time_limit
+from homefeed.time_limit import time_limit
 
 HEALTH = "/apis/v2beta1/healthz"
 CONNECT_SECONDS = 10.0
@@ -32,7 +32,8 @@ def connect(host: str, namespace: str | None) -> Iterator[kfp.Client]:
         RuntimeError: it does not answer in time, is no KFP, or refuses a request.
     """
     _check_alive(host)
-    limit = time_limit(CONVERSATION_SECONDS, f"KFP at {host} did not answer all requests")
+    complaint = f"KFP at {host} did not answer all requests within {CONVERSATION_SECONDS} seconds"
+    limit = time_limit(CONVERSATION_SECONDS, complaint)
     with limit, contextlib.redirect_stdout(io.StringIO()):
         try:
             with warnings.catch_warnings():

@@ -1,5 +1,6 @@
 """A pipeline's parameters as they are given on the command line."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,11 +19,11 @@ READERS: dict[str, Callable[[str], Config]] = {
 """How the recipe of each pipeline is read."""
 PARSE = {
     "Integer": (int, "a whole number"),
-    "Float": (float, "a number"),
-    "Boolean": (lambda text: {"true": True, "false": False}[text], "true or false"),
     "String": (str, "text"),
 }
 """KFP's types, with how a value is read and what it is called."""
+MAX_BYTES = 20_000
+"""Of all parameters together, as JSON: KFP refuses larger ones, see kubeflow/pipelines#12519."""
 
 
 def read_parameters(
@@ -40,7 +41,8 @@ def read_parameters(
         Name to value, of the pipeline's types.
 
     Raises:
-        ValueError: one is unknown, missing or of another type, or the recipe cannot be used.
+        ValueError: one is unknown, missing or of another type, the recipe cannot be used, or all
+            together are larger than KFP takes.
     """
     known = pipeline.component_spec.inputs or {}
     texts = [] if recipe is None else [f"{RECIPE}={recipe}"]
@@ -63,6 +65,12 @@ def read_parameters(
             "--recipe NAME|FILE" if each == RECIPE else f"--param {each}=…" for each in missing
         ]
         raise ValueError(f"{name} also needs {' and '.join(options)}")
+    if (num_bytes := _json_bytes(values)) > MAX_BYTES:
+        raise ValueError(
+            f"the parameters of {name} take {num_bytes} bytes as JSON, of which the recipe takes "
+            f"{_json_bytes(values[RECIPE])}; KFP takes {MAX_BYTES} in all: shorten the recipe, or "
+            "ship it in images of your own and give its name"
+        )
     return values
 
 
@@ -70,8 +78,12 @@ def _parse(name: str, text: str, known: Mapping[str, Any]) -> Any:
     parse, wanted = PARSE[known[name].type]
     try:
         return parse(text)
-    except (KeyError, ValueError):
+    except ValueError:
         raise ValueError(f"--param {name}={text}: {name} is {wanted}") from None
+
+
+def _json_bytes(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def _recipe_text(recipe: str, read: Callable[[str], Config]) -> str:

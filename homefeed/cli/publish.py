@@ -4,11 +4,11 @@ from pathlib import Path
 
 from homefeed.cli.console import say
 from homefeed.cli.last_run import last_release
-from homefeed.cli.time_limit import time_limit
 from homefeed.release.store import ReleaseStore
+from homefeed.time_limit import ANSWER_SECONDS, time_limit
 
-ANSWER_SECONDS = 60
-"""What a store gets to say what it holds. Clients of object stores try for many minutes."""
+SLOWEST_BYTES_PER_SECOND = 250_000
+"""Of an upload. A store that stops to read while it is sent a file would hold it for ever."""
 S3_VARIABLES = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL"
 
 
@@ -23,13 +23,20 @@ def publish_release(release: Path | None, store: str, channel: str, work: Path) 
 
     Raises:
         ValueError: there is no whole release, or the channel's name is none.
-        RuntimeError: the store cannot be used; says why.
+        RuntimeError: the store cannot be used, or takes the release too slowly; says why.
     """
     folder = release or last_release(work)
+    num_bytes = sum(path.stat().st_size for path in folder.rglob("*"))
+    most_seconds = ANSWER_SECONDS + num_bytes // SLOWEST_BYTES_PER_SECOND
     try:
-        with time_limit(ANSWER_SECONDS, "it did not say what it holds"):
+        complaint = f"it did not say what it holds within {ANSWER_SECONDS} seconds"
+        with time_limit(ANSWER_SECONDS, complaint):
             ReleaseStore(store).channels()
-        version = ReleaseStore(store).publish(folder, channel)
+        complaint = (
+            f"it did not take the {num_bytes} bytes of {folder} within {most_seconds} seconds"
+        )
+        with time_limit(most_seconds, complaint):
+            version = ReleaseStore(store).publish(folder, channel)
     except ValueError:
         raise
     except Exception as error:  # clients of object stores raise what they like

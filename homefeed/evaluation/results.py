@@ -109,7 +109,10 @@ def write_results(path: Path, records: Iterable[Record]) -> None:
 
 
 def make_table(experiment: str, folder: Path) -> str:
-    """An experiment as Markdown: configurations are rows, metrics are columns.
+    """An experiment as Markdown.
+
+    Configurations are rows and metrics are columns; where most configurations have metrics of
+    their own, each number has a row.
 
     Raises:
         ValueError: nothing was measured under that name; names what was.
@@ -122,11 +125,16 @@ def make_table(experiment: str, folder: Path) -> str:
     cells = {(record.configuration, _column(record)): _cell(record) for record in records}
     columns = list(dict.fromkeys(column for _, column in cells))
     configurations = dict.fromkeys(name for name, _ in cells)
-    rows = [
-        [name, *(cells.get((name, column), NOT_MEASURED) for column in columns)]
-        for name in configurations
-    ]
-    return format_table(["configuration", *columns], rows) + "\n\n" + _sources(records)
+    if 2 * len(cells) < len(configurations) * len(columns):
+        header = ["configuration", "metric", "value"]
+        rows = [[name, column, cell] for (name, column), cell in cells.items()]
+    else:
+        header = ["configuration", *columns]
+        rows = [
+            [name, *(cells.get((name, column), NOT_MEASURED) for column in columns)]
+            for name in configurations
+        ]
+    return format_table(header, rows) + "\n\n" + _sources(records)
 
 
 def _column(record: Record) -> str:

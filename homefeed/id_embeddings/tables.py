@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from homefeed.contracts import MANIFEST_FILE, Column, Manifest, read_manifest, sha256_file
+from homefeed.contracts import MANIFEST_FILE, Column, Manifest, read_manifest, verify_files
 from homefeed.id_embeddings.layout import (
     EMBEDDING,
     ID_EMBEDDINGS,
@@ -66,15 +66,8 @@ def verify(folder: Path) -> Manifest:
             f"{folder / MANIFEST_FILE} names the files {', '.join(sorted(manifest.files))}; ID "
             f"embeddings are {USER_TABLE_FILE}, {PIN_TABLE_FILE} and {TRAINING_FILE}"
         )
-    for name, expected in manifest.files.items():
-        path = folder / name
-        if not path.is_file():
-            raise ValueError(f"{path} is missing: fetch or train these ID embeddings again")
-        if (found := sha256_file(path)) != expected:
-            raise ValueError(
-                f"{path} has sha256 {found}; its manifest says {expected}: fetch or train these "
-                "ID embeddings again"
-            )
+    title, what_to_do = "the artifact of ID embeddings", "fetch or train it again"
+    verify_files(folder, manifest, manifest.files, title, what_to_do)
     return manifest
 
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import msgspec
 
 from homefeed.contracts import Manifest, Window, iso
+from homefeed.store import NUM_SHOWN
 
 UNITS = (("day", 86_400), ("hour", 3_600), ("second", 1))
-NUM_SHOWN = 5
 
 
 class PublishedTable(msgspec.Struct, frozen=True):

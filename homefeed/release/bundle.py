@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from homefeed import contracts
 from homefeed.contracts import (
     MANIFEST_FILE,
     USER_TOWER_FILE,
@@ -23,7 +24,6 @@ from homefeed.contracts import (
     Manifest,
     new_version,
     read_manifest,
-    sha256_file,
 )
 from homefeed.features.encoder import FEATURES_FILE
 
@@ -136,12 +136,5 @@ def verify_files(folder: Path, manifest: ReleaseManifest, names: Iterable[str]) 
     Raises:
         ValueError: a file is missing or changed; names it.
     """
-    for name in names:
-        path = folder / name
-        if not path.is_file():
-            raise ValueError(f"release {manifest.version} lacks {path}: fetch it again")
-        if (found := sha256_file(path)) != manifest.files[name]:
-            raise ValueError(
-                f"{path} of release {manifest.version} has sha256 {found}; its manifest says "
-                f"{manifest.files[name]}: fetch the release again"
-            )
+    title = f"release {manifest.version}"
+    contracts.verify_files(folder, manifest, names, title, "fetch it again")

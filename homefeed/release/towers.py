@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from homefeed import __version__
 from homefeed.contracts import PIN_TOWER_FILE, USER_TOWER_FILE, Manifest, write_manifest
 from homefeed.dataset.config import DatasetConfig
 from homefeed.export.layout import EXPORTED_TOWERS
@@ -31,7 +32,7 @@ def fetch_towers(
 
     Raises:
         ValueError: the store holds no such channel, a file of the release is missing or changed, or
-            its towers were trained by another recipe.
+            its towers were trained by another recipe, or are others than its manifest says.
     """
     files = (USER_TOWER_FILE, PIN_TOWER_FILE, FEATURES_FILE)
     release = ReleaseStore(store).fetch_files(channel, files, output)
@@ -44,7 +45,12 @@ def fetch_towers(
     _check_recipe(release.version, encoder, features, dataset)
     towers = msgspec.convert(release.details[EXPORTED_TOWERS], Manifest)
     written = write_manifest(output, towers)
-    assert written.fingerprint == release.inputs[EXPORTED_TOWERS]
+    if written.fingerprint != (recorded := release.inputs.get(EXPORTED_TOWERS)):
+        raise ValueError(
+            f"the towers of release {release.version} have fingerprint {written.fingerprint} by "
+            f"this homefeed {__version__}, but its manifest, made by {release.produced_by}, says "
+            f"{recorded}: make a release with train_and_release first"
+        )
     return release
 
 

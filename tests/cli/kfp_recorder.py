@@ -10,6 +10,7 @@ from typing import Any
 from tests.http_recorder import Asked, Recorder, record
 
 API = "/apis/v2beta1"
+NUM_STATES = 3
 
 
 class KfpRecorder:
@@ -18,11 +19,17 @@ class KfpRecorder:
     def __init__(self, end: str) -> None:
         self.schedules: dict[str, str] = {}
         self.refuses_schedules = False
+        self.keeps_schedules = False
+        self.outages = 0
+        """What a gateway answers in its place once a run was looked at."""
         self._states = ["PENDING", "RUNNING", end]
 
     def answer(self, asked: Asked) -> tuple[int, Any]:
         """What KFP would answer."""
         match asked.method, asked.path.removeprefix(API).split("/")[1:]:
+            case "GET", ["healthz"] if self.outages and len(self._states) < NUM_STATES:
+                self.outages -= 1
+                return 502, "Bad Gateway"
             case "GET", ["healthz"]:
                 return 200, {"multi_user": False}
             case "GET", ["experiments"]:
@@ -47,6 +54,8 @@ class KfpRecorder:
                 number = f"s{len(self.schedules) + 1}"
                 self.schedules[number] = asked.body["display_name"]
                 return 200, {"recurring_run_id": number}
+            case "DELETE", ["recurringruns", _] if self.keeps_schedules:
+                return 403, {"message": "user may not delete"}
             case "DELETE", ["recurringruns", number]:
                 del self.schedules[number]
                 return 200, {}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from homefeed.cli import cluster_commands
+from homefeed.cli import cluster, cluster_commands
 from pipelines.compile import PIPELINES
 from pipelines.tasks import GPU
 from tests.cli.homefeed_process import run_homefeed
@@ -60,7 +60,9 @@ def test_every_pipeline_is_compiled_for_the_gpus_and_images_asked_for(tmp_path: 
             for part in (container.get("resources", {}) for container in containers)
             if "accelerator" in part
         ]
-        assert asked == ([("amd.com/gpu", "4")] if file.stem.endswith("_gpu") else [])
+        # The towers train on one.
+        used = {"train_and_release_gpu": "1", "pretrain_ids_gpu": "4"}
+        assert asked == ([("amd.com/gpu", used[file.stem])] if file.stem in used else [])
 
 
 def test_an_image_that_may_change_is_refused(tmp_path: Path) -> None:
@@ -78,7 +80,7 @@ def test_help_names_every_pipeline_and_the_usual_gpu() -> None:
 def test_a_run_is_submitted_with_its_recipe_and_watched_to_its_end() -> None:
     with record_kfp() as (server, _):
         options = ("--param", "pins_per_shard=1000", "--run-name", "first", "--wait")
-        finished = submit(server.url, *options)
+        finished = submit(server.url, *options, "--service-account", "pipeline-runner")
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout == f"submitted first: {server.url}/#/runs/details/r1\n"
     _, *states = finished.stderr.splitlines()
@@ -87,6 +89,7 @@ def test_a_run_is_submitted_with_its_recipe_and_watched_to_its_end() -> None:
     assert experiment.body["display_name"] == "homefeed"
     (run,) = server.told("POST", f"{API}/runs")
     assert (run.body["display_name"], run.body["experiment_id"]) == ("first", "e1")
+    assert run.body["service_account"] == "pipeline-runner"
     parameters = run.body["runtime_config"]["parameters"]
     assert parameters == {"recipe": "ml-100k", "pins_per_shard": 1000}
     assert spec_of(run.body)["pipelineInfo"]["name"] == "train-and-release"
@@ -104,10 +107,48 @@ def test_a_run_that_is_waited_for_and_fails_is_an_error() -> None:
     assert last == f"homefeed: the run ended as FAILED: {server.url}/#/runs/details/r1"
 
 
+def test_a_run_is_watched_on_after_an_outage() -> None:
+    with record_kfp() as (server, kfp):
+        kfp.outages = 1
+        finished = submit(server.url, "--wait")
+    assert finished.returncode == 0, finished.stderr
+    _, *states = finished.stderr.splitlines()
+    said = [line.split(maxsplit=1)[1] for line in states]
+    assert said == ["PENDING", "no answer, asking again", "RUNNING", "SUCCEEDED"]
+
+
+def test_a_run_that_is_not_heard_of_any_more_is_not_called_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cluster, "SILENCE_SECONDS", 0.0)
+    with record_kfp() as (server, kfp):
+        kfp.outages = 1
+        order = cluster.Order(
+            pipeline="train_and_release",
+            host=server.url,
+            recipe="ml-100k",
+            parameters=(),
+            images=cluster.Images(None, None),
+            num_gpus=0,
+            gpu_type=GPU,
+            look_at_nodes=False,
+            namespace=None,
+            service_account=None,
+            experiment="homefeed",
+            name=None,
+        )
+        with pytest.raises(RuntimeError) as error:
+            cluster.submit(order, wait=True)
+    url = f"{server.url}/#/runs/details/r1"
+    assert f"was heard of the run for 0 seconds; it goes on, see {url}. " in str(error.value)
+    assert str(error.value).endswith("as `kubectl port-forward` makes one")
+
+
 def test_a_schedule_is_replaced_and_not_doubled() -> None:
     with record_kfp() as (server, kfp):
         options = ("--host", server.url, "--cron", CRON, "--param", "store=s3://b/releases")
-        command = ("schedule", "refresh_corpus", "--recipe", "ml-100k", *options)
+        account = ("--service-account", "pipeline-runner")
+        command = ("schedule", "refresh_corpus", "--recipe", "ml-100k", *options, *account)
         first = run_homefeed(*command)
         assert first.returncode == 0, first.stderr
         assert first.stdout == (
@@ -120,6 +161,7 @@ def test_a_schedule_is_replaced_and_not_doubled() -> None:
     made, _ = server.told("POST", f"{API}/recurringruns")
     assert made.body["trigger"] == {"cron_schedule": {"cron": CRON}}
     assert made.body["no_catchup"] is True
+    assert made.body["service_account"] == "pipeline-runner"
     assert made.body["runtime_config"]["parameters"]["store"] == "s3://b/releases"
     listed, _ = server.told("GET", f"{API}/recurringruns")
     (predicate,) = json.loads(listed.query["filter"])["predicates"]
@@ -135,6 +177,21 @@ def test_a_schedule_that_is_refused_leaves_the_earlier_one() -> None:
         assert server.asked == []
         assert_refused(run_homefeed(*command, "--cron", CRON), "400, no such pipeline root")
         assert kfp.schedules == {"s1": "train_and_release"}
+
+
+def test_a_schedule_that_cannot_replace_the_earlier_one_names_both() -> None:
+    with record_kfp() as (server, kfp):
+        kfp.schedules["s1"] = "train_and_release"
+        kfp.keeps_schedules = True
+        command = ("schedule", "train_and_release", "--recipe", "ml-100k", "--host", server.url)
+        finished = run_homefeed(*command, "--cron", CRON)
+        url = f"{server.url}/#/recurringrun/details"
+        assert_refused(finished, f"made, as {url}/s2, but", f"{url}/s1 (", "user may not delete")
+        assert finished.stdout == ""
+        kfp.keeps_schedules = False
+        again = run_homefeed(*command, "--cron", CRON)
+        assert again.returncode == 0, again.stderr
+        assert kfp.schedules == {"s3": "train_and_release"}
 
 
 def test_a_host_that_does_not_answer_is_named_with_what_to_do(closed_port: int) -> None:

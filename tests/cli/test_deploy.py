@@ -77,6 +77,20 @@ def test_what_is_ordered_of_kfp_is_sent(words: list[str]) -> None:
         (order,) = server.told("POST", f"{API}/{resource}")
     parameters = order.body["runtime_config"]["parameters"]
     assert parameters["store"] == "s3://my-bucket/homefeed"
+    account = "--service-account"
+    named = words[words.index(account) + 1] if account in words else None
+    assert order.body.get("service_account") == named
+
+
+def test_the_account_and_the_namespaces_of_runs_are_the_manifests() -> None:
+    for folder in ("manifests/base", "manifests/overlays/single-user"):
+        built = list(yaml.safe_load_all(kubectl("kustomize", folder)))
+        (account,) = (each["metadata"] for each in built if each["kind"] == "ServiceAccount")
+        assert f"`{account['namespace']}`" in DOCUMENT
+        assert f"`{account['name']}`" in DOCUMENT
+    (submit,) = [words for words in HOMEFEED if "--namespace" in words]
+    assert submit[submit.index("--service-account") + 1] == account["name"]
+    assert "--namespace homefeed-pipelines" in " ".join(submit)
 
 
 def test_the_pipelines_are_compiled(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from homefeed.cli.parameters import READERS, read_parameters
+from homefeed.cli.parameters import MAX_BYTES, PARSE, READERS, read_parameters
 from homefeed.config import from_yaml
 from homefeed.events.config import EventsConfig
 from homefeed.id_embeddings.config import IdRecipe
@@ -33,6 +33,26 @@ def test_a_recipe_of_ones_own_is_sent_whole(tiny_log: EventsConfig, tmp_path: Pa
     path = write_recipe(tmp_path / "tiny.yaml", tiny_log)
     text = read(recipe=path)["recipe"]
     assert from_yaml(text, Recipe, "sent") == read_recipe(path)
+
+
+def test_every_parameter_can_be_given() -> None:
+    pipelines = [build_pipeline(name).component_spec for name in PIPELINES]
+    kinds = {each.type for pipeline in pipelines for each in (pipeline.inputs or {}).values()}
+    assert kinds == set(PARSE)
+
+
+@pytest.mark.parametrize("letter", ["x", "ü"])
+def test_parameters_are_as_large_as_kfp_takes_them_and_no_larger(letter: str) -> None:
+    around = len('{"recipe":"ml-100k","store":""}')
+    num_letters = (MAX_BYTES - around) // len(letter.encode())
+    assert read(f"store={letter * num_letters}")["store"] == letter * num_letters
+    with pytest.raises(ValueError) as error:
+        read(f"store={letter * (num_letters + 1)}")
+    taken = around + (num_letters + 1) * len(letter.encode())
+    assert str(error.value).startswith(
+        f"the parameters of train_and_release take {taken} bytes as JSON, of which the recipe "
+        f"takes 9; KFP takes {MAX_BYTES} in all: "
+    )
 
 
 def test_every_pipeline_says_how_its_recipe_is_read() -> None:
@@ -69,7 +89,7 @@ def test_each_kind_of_recipe_is_for_its_own_pipelines(name: str, recipe: str, sa
     ("given", "said"),
     [
         (("store",), "--param 'store' is not of the form name=value"),
-        (("shop=x",), "has no parameter 'shop': it takes recipe, checkpoints, pins_per_shard, "),
+        (("shop=x",), "has no parameter 'shop': it takes recipe, "),
         (("store=a", "store=b"), "is given its parameter 'store' twice"),
         (("recipe=ml-1m",), "is given its parameter 'recipe' twice"),
         (("pins_per_shard=many",), "pins_per_shard=many: pins_per_shard is a whole number"),

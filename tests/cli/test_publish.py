@@ -1,11 +1,14 @@
 """`homefeed publish`, as a process."""
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from s3fs import S3FileSystem
 
 from homefeed.cli import publish
 from homefeed.release.bundle import Release
@@ -27,6 +30,35 @@ def silent_port() -> Iterator[int]:
     """A port of this machine that takes connections and says nothing."""
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         yield silent.getsockname()[1]
+
+
+@pytest.fixture
+def stuck_port() -> Iterator[int]:
+    """A port of an S3 server that holds nothing, and never reads what it is sent to keep."""
+    is_over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b"<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_HEAD(self) -> None:
+            self.send_response(404)
+            self.end_headers()
+
+        def do_PUT(self) -> None:
+            is_over.wait()
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        is_over.set()
+        server.shutdown()
 
 
 def test_the_last_runs_release_is_published_for_production(
@@ -76,14 +108,32 @@ def test_a_release_that_is_damaged_is_not_published(release: Path, tmp_path: Pat
 def test_a_store_that_does_not_answer_is_given_up(
     release: Path, silent_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = f"http://127.0.0.1:{silent_port}"
+    point_s3_to(silent_port, monkeypatch)
+    monkeypatch.setattr(publish, "ANSWER_SECONDS", 1)
+    with pytest.raises(RuntimeError, match="s3://b/store: .*it holds within 1 seconds; check the"):
+        publish.publish_release(release, "s3://b/store", "production", tmp_path)
+
+
+def test_a_store_that_takes_no_file_is_given_up(
+    release: Path, stuck_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point_s3_to(stuck_port, monkeypatch)
+    monkeypatch.setattr(publish, "ANSWER_SECONDS", 5)
+    num_bytes = sum(path.stat().st_size for path in release.rglob("*"))
+    monkeypatch.setattr(publish, "SLOWEST_BYTES_PER_SECOND", num_bytes)
+    with pytest.raises(RuntimeError) as error:
+        publish.publish_release(release, "s3://b/store", "production", tmp_path)
+    assert f"it did not take the {num_bytes} bytes of {release} within 6 seconds" in str(
+        error.value
+    )
+
+
+def point_s3_to(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
-        "AWS_ENDPOINT_URL": url,
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "any",
         "AWS_SECRET_ACCESS_KEY": "any",
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(publish, "ANSWER_SECONDS", 1)
-    with pytest.raises(RuntimeError, match="s3://b/store: .*what it holds within 1 s; check the"):
-        publish.publish_release(release, "s3://b/store", "production", tmp_path)
+    S3FileSystem.clear_instance_cache()  # they would go on asking an earlier server

@@ -2,15 +2,19 @@
 
 import json
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 from tests.cluster.pods import Client
 
 CALM_SECONDS = 3.0
 """Traffic before anything happens, and after all is well again."""
+LONGEST_PAUSE_SECONDS = 25.0
+"""Between two answers, of three callers: a request is given up after 20."""
 
 
 class Traffic:
@@ -25,20 +29,26 @@ class Traffic:
     @contextmanager
     def flowing(self) -> Iterator[None]:
         """Asks while the context is open; collects the answers when it ends."""
-        asking = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert asking.stdin is not None
-        asking.stdin.write(json.dumps(self._requests) + "\n")
-        asking.stdin.flush()
-        time.sleep(CALM_SECONDS)
-        try:
-            yield
+        # A pipe that nobody reads would bring the requests to a halt.
+        with tempfile.TemporaryFile("w+") as output:
+            asking = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stdout=output, text=True
+            )
+            assert asking.stdin is not None
+            asking.stdin.write(json.dumps(self._requests) + "\n")
+            asking.stdin.flush()
             time.sleep(CALM_SECONDS)
-        finally:
-            output, _ = asking.communicate()
-        assert asking.returncode == 0
-        self.answers = [json.loads(line) for line in output.splitlines()]
+            try:
+                yield
+                time.sleep(CALM_SECONDS)
+            finally:
+                asking.communicate()
+            assert asking.returncode == 0
+            output.seek(0)
+            self.answers = [json.loads(line) for line in output]
+        came = [answer["came"] for answer in self.answers]
+        pauses = [after - before for before, after in pairwise([0.0, *came])]
+        assert max(pauses) < LONGEST_PAUSE_SECONDS, "the requests came to a halt"
 
     def is_right(self, answer: dict[str, Any]) -> bool:
         """Whether an answer is the one of a service in good health.

@@ -13,11 +13,11 @@ from homefeed.contracts import Column
 from homefeed.events.layout import USERS_FILE
 from homefeed.release.store import ReleaseStore
 from tests.cluster.answers import Traffic
-from tests.cluster.figures import Figures, collected
+from tests.cluster.figures import Figures
 from tests.cluster.pods import Client, Node, client_pod, node_pod
 from tests.cluster.service import Images, Service, installed
 from tests.cluster.steps_in_images import ImageRun, run_in_images
-from tests.kubectl import new_namespace
+from tests.kubectl import get, new_namespace
 
 NUM_USERS = 50
 
@@ -58,13 +58,19 @@ def store(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def figures() -> Iterator[Figures]:
-    with collected() as figures:
-        yield figures
+def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
+    """What the tests measure; kept where that is wanted and none has failed."""
+    figures = Figures()
+    yield figures
+    if (wanted := os.environ.get("HOMEFEED_E2E_RESULTS")) and not request.session.testsfailed:
+        figures.write(Path(wanted))
 
 
 @pytest.fixture(scope="session")
 def node(images: Images) -> Iterator[Node]:
+    """Reaches into the node that all pods are on."""
+    if len(get("nodes")) != 1:
+        pytest.skip("needs a cluster of one node, to kill processes in")
     with node_pod(images.named("homefeed-torchserve")) as node:
         yield node
 

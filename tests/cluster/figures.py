@@ -1,8 +1,5 @@
 """What the tests measure, written as results when all have run."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from homefeed.evaluation.provenance import commit, machine
@@ -35,15 +32,6 @@ class Figures:
             )
         )
 
-    def write(self) -> None:
-        """Writes them where `HOMEFEED_E2E_RESULTS` says."""
-        write_results(Path(os.environ["HOMEFEED_E2E_RESULTS"]), self._records)
-
-
-@contextmanager
-def collected() -> Iterator[Figures]:
-    """Figures, written in the end where they are wanted."""
-    figures = Figures()
-    yield figures
-    if os.environ.get("HOMEFEED_E2E_RESULTS"):
-        figures.write()
+    def write(self, path: Path) -> None:
+        """Writes them as results."""
+        write_results(path, self._records)

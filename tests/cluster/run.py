@@ -1,23 +1,28 @@
 """`make e2e-cluster`: the images, the demo's release and a cluster, then the tests that need them.
 
-    KUBECONFIG                the cluster; where it is not set, one of this machine is started
-    HOMEFEED_CLUSTER          the program that starts one (../shared/cluster/cluster)
-    HOMEFEED_LOAD_IMAGES      a command that puts image archives onto the nodes of KUBECONFIG's
-                              cluster, such as `kind load image-archive`
-    HOMEFEED_E2E_PROMETHEUS   address of a Prometheus that scrapes that cluster, if there is one
+    KUBECONFIG                a cluster of one node that tests may change, with an administrator's
+                              rights; where it is not set, one of this machine is started
+    HOMEFEED_LOAD_IMAGES      a command that puts image archives onto its node, such as
+                              `kind load image-archive`
+    HOMEFEED_E2E_REGISTRY     or a registry that the images are pushed to and it pulls from
+    HOMEFEED_CLUSTER          the program that starts a cluster (../shared/cluster/cluster)
+    HOMEFEED_E2E_PROMETHEUS   address of a Prometheus that scrapes the cluster, if there is one
     HOMEFEED_E2E_RESULTS      file for the figures
 
-Arguments go to pytest.
+Arguments go to pytest. Tests make namespaces of their own and remove them; one runs a pod of root
+with the node's files and processes, to kill some with -9.
 """
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from images.base import base_image
 from images.build import IMAGES, Build, Image
@@ -25,72 +30,120 @@ from images.engine import run_podman
 from images.sources import pip_sources
 
 ROOT = Path(__file__).parents[2]
-REGISTRY, TAG = "localhost/homefeed", "e2e"
+TAG = "e2e"
 S3_SERVER = Image("s3-server", "tests/cluster/s3_server/Containerfile", budget_bytes=350_000_000)
 ON_NODES = ("homefeed-torchserve", "homefeed-index-sidecar", S3_SERVER.name)
 WORK = ROOT / "build" / "demo"
 RECIPE = "ml-1m"
-HOW = """\
-there is no cluster to test on: set KUBECONFIG to one, such as of `kind create cluster`, and
-HOMEFEED_LOAD_IMAGES to the command that puts an image archive onto its nodes, such as
+NO_CLUSTER = """\
+there is no cluster to test on: set KUBECONFIG to one of one node, such as of `kind create
+cluster`, and HOMEFEED_LOAD_IMAGES to the command that puts an image archive onto its node, such as
 `kind load image-archive`"""
+NO_IMAGES = """\
+KUBECONFIG={kubeconfig} names a cluster, but nothing says how images get there: set
+HOMEFEED_LOAD_IMAGES to the command that puts an image archive onto its node, such as
+`kind load image-archive`, or HOMEFEED_E2E_REGISTRY to a registry that it pulls from"""
+
+Deliver = Callable[[str], object]
+"""Brings an image, by its name, to where the cluster finds it."""
 
 
 def main(arguments: list[str]) -> int:
     """Prepares everything and runs the tests; returns pytest's exit code."""
-    with cluster() as load:
-        load_images(load, build_images())
-        homefeed = Path(sys.executable).with_name("homefeed")
-        run([str(homefeed), "run", RECIPE, "--work", str(WORK)])
-        os.environ["HOMEFEED_E2E_IMAGES"] = f"{REGISTRY}:{TAG}"
-        os.environ["HOMEFEED_E2E_WORK"] = str(WORK)
-        pytest = [sys.executable, "-m", "pytest", "-m", "cluster", "--durations=10", *arguments]
-        return subprocess.run(pytest, cwd=ROOT).returncode
+    # So that contexts are left, and a cluster that was started is ended.
+    signal.signal(signal.SIGTERM, _exit)
+    registry = os.environ.get("HOMEFEED_E2E_REGISTRY") or "localhost/homefeed"
+    with cluster() as deliver:
+        build_images(registry)
+        for name in ON_NODES:
+            deliver(f"{registry}/{name}:{TAG}")
+        run([str(Path(sys.executable).with_name("homefeed")), "run", RECIPE, "--work", str(WORK)])
+        return run_tests(
+            arguments,
+            HOMEFEED_TEST_CLUSTER="1",
+            HOMEFEED_E2E_IMAGES=f"{registry}:{TAG}",
+            HOMEFEED_E2E_WORK=str(WORK),
+        )
 
 
 @contextmanager
-def cluster() -> Iterator[list[str]]:
-    """A cluster in KUBECONFIG, and the command that puts image archives onto its nodes.
+def cluster() -> Iterator[Deliver]:
+    """A cluster in KUBECONFIG, and what brings images to it.
 
     Raises:
-        RuntimeError: there is none; says what to do.
+        RuntimeError: there is none, or images cannot get there; says what to do.
     """
-    if "KUBECONFIG" in os.environ:
-        if not (load := os.environ.get("HOMEFEED_LOAD_IMAGES")):
-            raise RuntimeError(HOW)
-        yield shlex.split(load)
+    if kubeconfig := os.environ.get("KUBECONFIG"):
+        if os.environ.get("HOMEFEED_E2E_REGISTRY"):
+            yield lambda name: run(["podman", "push", name])
+        elif command := os.environ.get("HOMEFEED_LOAD_IMAGES"):
+            yield lambda name: load(shlex.split(command), name)
+        else:
+            raise RuntimeError(NO_IMAGES.format(kubeconfig=kubeconfig))
         return
-    program = Path(os.environ.get("HOMEFEED_CLUSTER", ROOT.parent / "shared/cluster/cluster"))
-    if not program.is_file():
-        raise RuntimeError(HOW)
-    started = run([str(program), "up", "--prometheus"], capture=True)
-    print(started, end="", flush=True)
-    for line in started.splitlines():
-        if line.startswith("export KUBECONFIG="):
-            os.environ["KUBECONFIG"] = line.partition("=")[2]
-        if line.startswith("Prometheus: "):
-            os.environ["HOMEFEED_E2E_PROMETHEUS"] = line.partition(" ")[2]
+    program = os.environ.get("HOMEFEED_CLUSTER", str(ROOT.parent / "shared/cluster/cluster"))
+    if not Path(program).is_file():
+        raise RuntimeError(NO_CLUSTER)
+    # One that runs already is someone's, who will want it afterwards.
+    ours = not is_running(program)
     try:
-        yield [str(program), "load"]
+        started = run([program, "up", "--prometheus"], capture=True)
+        print(started, end="", flush=True)
+        for line in started.splitlines():
+            if line.startswith("export KUBECONFIG="):
+                os.environ["KUBECONFIG"] = line.partition("=")[2]
+            if line.startswith("Prometheus: "):
+                os.environ["HOMEFEED_E2E_PROMETHEUS"] = line.partition(" ")[2]
+        yield lambda name: load([program, "load"], name)
     finally:
-        run([str(program), "down"])
+        if ours:
+            run([program, "down"])
 
 
-def build_images() -> list[str]:
-    """Builds every image; returns the names of those that pods of the tests run."""
-    base, sources = base_image(), pip_sources()
-    for image in (*IMAGES, S3_SERVER):
-        Build(image, REGISTRY, TAG).run(base, sources)
-    return [f"{REGISTRY}/{name}:{TAG}" for name in ON_NODES]
+def is_running(program: str) -> bool:
+    """Whether a cluster that the program has started is there."""
+    status = subprocess.run([program, "status"], capture_output=True, text=True).stdout
+    parts = dict(line.split() for line in status.splitlines() if len(line.split()) == 2)
+    return parts.get("kube-apiserver") == "running"
 
 
-def load_images(load: list[str], names: list[str]) -> None:
-    """Puts images onto the cluster's nodes."""
-    for name in names:
-        with tempfile.TemporaryDirectory() as scratch:
-            archive = f"{scratch}/image.tar"
-            run_podman("save", "--quiet", "--format", "docker-archive", "--output", archive, name)
-            run([*load, archive])
+def build_images(registry: str) -> None:
+    """Builds every image, and the S3 server of the tests."""
+    base = base_image()
+    with pip_sources() as sources:
+        for image in (*IMAGES, S3_SERVER):
+            Build(image, registry, TAG).run(base, sources)
+
+
+def load(command: list[str], name: str) -> None:
+    """Puts an image onto the cluster's node."""
+    with tempfile.TemporaryDirectory() as scratch:
+        archive = f"{scratch}/image.tar"
+        run_podman("save", "--quiet", "--format", "docker-archive", "--output", archive, name)
+        run([*command, archive])
+
+
+def run_tests(arguments: list[str], **variables: str) -> int:
+    """Runs the tests; Ctrl-C and SIGTERM let them clean up. Returns pytest's exit code."""
+    command = [sys.executable, "-m", "pytest", "-m", "cluster", "--durations=10", *arguments]
+    # In a group of its own: a terminal's Ctrl-C reaches it once, from here.
+    tests = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        stdin=subprocess.DEVNULL,
+        process_group=0,
+    )
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        tests.send_signal(signal.SIGINT)
+
+    handlers = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return tests.wait()
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def run(command: list[str], capture: bool = False) -> str:
@@ -104,6 +157,10 @@ def run(command: list[str], capture: bool = False) -> str:
     if done.returncode:
         raise RuntimeError(f"{shlex.join(command)} failed with exit code {done.returncode}")
     return done.stdout or ""
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

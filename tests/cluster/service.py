@@ -85,7 +85,8 @@ def installed(namespace: str, values: str, images: Images, *options: str) -> Ite
         assert code == 0, complaint + service.explain()
         yield service
     finally:
-        run_helm("uninstall", NAME, "--namespace", namespace, "--wait", on_cluster=True)
+        gone = run_helm("uninstall", NAME, "--namespace", namespace, "--wait", on_cluster=True)
+        assert gone.returncode == 0, gone.stderr
 
 
 def is_ready(pod: dict[str, Any]) -> bool:

@@ -17,7 +17,8 @@ from components.image import IMAGE_VARIABLE
 from homefeed.events.movielens import fetch
 from homefeed.release.store import ReleaseStore
 from homefeed.stage import SECONDS
-from images.engine import environment, run_podman
+from images.engine import run_podman
+from serving.processes import Child
 from tests.cluster.docker_run import LABEL
 
 ROOT = Path(__file__).parents[2]
@@ -82,16 +83,16 @@ def podman_socket() -> Iterator[str]:
         socket = Path(folder) / "podman.sock"
         address = f"unix://{socket}"
         command = ["podman", "system", "service", "--time=0", address]
-        with subprocess.Popen(command, env=environment()) as service:
-            try:
-                deadline = time.monotonic() + START_SECONDS
-                while not socket.is_socket():
-                    assert service.poll() is None, f"{' '.join(command)} ended"
-                    assert time.monotonic() < deadline, f"{' '.join(command)} does not listen"
-                    time.sleep(0.05)
-                yield address
-            finally:
-                service.terminate()
+        service = Child("podman", command, os.environ, Path(folder) / "podman.log")
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while not socket.is_socket():
+                service.check()
+                assert time.monotonic() < deadline, service.tail()
+                time.sleep(0.05)
+            yield address
+        finally:
+            service.stop()
 
 
 def _container_images(label: str) -> list[str]:

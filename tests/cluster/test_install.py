@@ -35,15 +35,18 @@ PASSING = {
 }
 
 
-def on_claim(client: Client, demo: Demo, store: Path) -> None:
+def on_claim(images: Images, client: Client, demo: Demo, store: Path) -> None:
     """The store of ci/minimal-values.yaml."""
     client.copy(store)
 
 
-def in_bucket(client: Client, demo: Demo, store: Path) -> None:
+def in_bucket(images: Images, client: Client, demo: Demo, store: Path) -> None:
     """The store of ci/s3-values.yaml, in a real S3 API server."""
     given = ("--namespace", client.namespace)
-    kubectl("apply", *given, "-f", str(S3_SERVER))
+    server = S3_SERVER.read_text().replace(
+        "localhost/homefeed/s3-server:e2e", images.named("s3-server")
+    )
+    kubectl("apply", *given, "-f", "-", stdin=server)
     kubectl("rollout", "status", *given, "deployment/s3", "--timeout=120s")
     keys = [f"--from-literal={name}={value}" for name, value in CREDENTIALS.items()]
     kubectl("create", "secret", "generic", "release-store", *given, *keys)
@@ -71,7 +74,7 @@ def test_the_chart_comes_up_is_tested_and_leaves_nothing(
 ) -> None:
     image = images.named("homefeed-torchserve")
     with new_namespace() as namespace, client_pod(namespace, image, node) as client:
-        FILL[values](client, demo, store)
+        FILL[values](images, client, demo, store)
         before = everything(namespace)
         with installed(namespace, values, images) as service:
             (pod,) = service.pods()

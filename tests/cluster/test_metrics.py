@@ -7,9 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from images.measure import pull_bytes
 from tests.cluster.answers import Traffic
 from tests.cluster.figures import Figures
-from tests.cluster.service import OBJECTS, Service
+from tests.cluster.service import OBJECTS, Images, Service
 from tests.kubectl import kubectl, needs_cluster
 
 SCRAPE_SECONDS = 60
@@ -81,3 +82,12 @@ def test_memory_of_each_container(service: Service, traffic: Traffic, figures: F
         used = [int(row[3].removesuffix("Mi")) for row in rows if row[1] == container]
         assert len(used) == 2
         figures.add(f"container {container}", "memory after traffic", max(used), "MiB")
+
+
+@needs_cluster
+@pytest.mark.skipif(not os.environ.get("HOMEFEED_E2E_RESULTS"), reason="no figures are wanted")
+@pytest.mark.parametrize("name", ["homefeed-torchserve", "homefeed-index-sidecar"])
+def test_what_a_node_pulls(images: Images, figures: Figures, name: str) -> None:
+    compressed = pull_bytes(images.named(name))
+    assert compressed > 0
+    figures.add(f"image {name}", "pull", compressed / 2**20, "MiB")

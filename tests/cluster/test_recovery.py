@@ -1,5 +1,6 @@
 """Pods and processes are killed while the service is asked without pause."""
 
+import json
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,12 +13,18 @@ from tests.cluster.service import Service, is_ready, restarts
 from tests.kubectl import kubectl, needs_cluster
 
 RECOVERY_SECONDS = 120
+WORKER = """
+import json, urllib.request
+asked = urllib.request.urlopen("http://127.0.0.1:8081/models/homefeed")
+print(json.dumps(json.load(asked)[0]["workers"][0]))
+"""
 
 
 def check(traffic: Traffic, figures: Figures, event: str, seconds_to_heal: float) -> None:
     assert traffic.answers
-    assert traffic.is_right(traffic.answers[0])
-    assert traffic.is_right(traffic.answers[-1])
+    by_time = sorted(traffic.answers, key=lambda answer: answer["asked"])
+    assert traffic.is_right(by_time[0])
+    assert traffic.is_right(by_time[-1])
     assert not traffic.wrong()
     figures.add(event, "pods all ready again after", seconds_to_heal, "seconds")
     figures.add(event, "answers disturbed for", traffic.seconds_disturbed(), "seconds")
@@ -62,10 +69,11 @@ def test_a_worker_is_killed(
     service: Service, traffic: Traffic, node: Node, figures: Figures
 ) -> None:
     victim = service.pods()[0]
+    killed = worker(service, victim)
     with traffic.flowing():
         start = time.monotonic()
         node.kill(victim, "model_service_worker.py")
-        wait_until(service, lambda: has_workers(service))
+        wait_until(service, lambda: worker(service, victim) not in (None, killed))
         healed = time.monotonic() - start
     check(traffic, figures, "kill -9 of a TorchServe worker", healed)
     assert restarts(service.pods()[0], "torchserve") == restarts(victim, "torchserve")
@@ -87,14 +95,10 @@ def ready(service: Service) -> list[dict[str, Any]]:
     return [pod for pod in service.pods() if is_ready(pod)]
 
 
-def has_workers(service: Service) -> bool:
-    """Whether the readiness check of every pod's TorchServe succeeds at this moment."""
-    model = "http://127.0.0.1:8081/models/homefeed"
-    probe = ("python", "-m", "serving.torchserve.ready", model)
-    return all(
-        subprocess.run(
-            service.exec_command(pod, "torchserve", *probe), capture_output=True
-        ).returncode
-        == 0
-        for pod in service.pods()
-    )
+def worker(service: Service, pod: dict[str, Any]) -> int | None:
+    """Process id of a pod's worker, in its container; None while none is ready."""
+    command = service.exec_command(pod, "torchserve", "python", "-c", WORKER)
+    asked = subprocess.run(command, capture_output=True, text=True)
+    assert asked.returncode == 0, asked.stderr
+    found = json.loads(asked.stdout)
+    return found["pid"] if found["status"] == "READY" else None

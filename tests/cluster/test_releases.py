@@ -1,5 +1,6 @@
 """Upgrades to another release: one that is broken is never served, a whole one is."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,6 +30,15 @@ def other(image_run: ImageRun, client: Client) -> str:
     return image_run.version
 
 
+@pytest.fixture
+def restored(service: Service) -> Iterator[None]:
+    """Puts the service back to the release in production, whatever a test did."""
+    yield
+    code, complaint = service.helm("upgrade", "--timeout", "3m", "--set", "replicaCount=2")
+    assert code == 0, complaint
+    service.settle()
+
+
 def flip_a_bit(client: Client, version: str) -> None:
     """Flips a bit in the middle of a file in the store; a second time flips it back."""
     client.run("python", "-c", FLIP, f"{STORE}/releases/{version}/{BROKEN_FILE}")
@@ -46,6 +56,7 @@ def events_of(service: Service, pod: str) -> str:
 
 
 @needs_cluster
+@pytest.mark.usefixtures("restored")
 def test_a_broken_release_is_never_served_and_says_why(
     service: Service, client: Client, traffic: Traffic, demo: Demo, other: str
 ) -> None:
@@ -69,16 +80,14 @@ def test_a_broken_release_is_never_served_and_says_why(
             assert BROKEN_FILE in said
             assert other in said
             assert "sha256" in said
+        (answer,) = client.ask(service.url, [{"user_id": demo.users[0]}])
+        assert answer["body"]["model_version"] == demo.version
     finally:
         flip_a_bit(client, other)
-        code, complaint = service.helm("upgrade", "--timeout", "3m", "--set", "replicaCount=2")
-        assert code == 0, complaint
-    service.settle()
-    (answer,) = client.ask(service.url, [{"user_id": demo.users[0]}])
-    assert answer["body"]["model_version"] == demo.version
 
 
 @needs_cluster
+@pytest.mark.usefixtures("restored")
 def test_the_release_that_the_images_made_takes_over(
     service: Service, client: Client, traffic: Traffic, other: str, figures: Figures
 ) -> None:
@@ -98,19 +107,14 @@ def test_the_release_that_the_images_made_takes_over(
     )
     figures.add("upgrade to another release", "requests", len(traffic.answers), "")
     figures.add("upgrade to another release", "failed requests", traffic.failed(), "")
-    code, complaint = service.helm("upgrade", "--timeout", "3m", "--set", "replicaCount=2")
-    assert code == 0, complaint
 
 
 @needs_cluster
+@pytest.mark.usefixtures("restored")
 def test_a_version_that_does_not_exist_is_named(service: Service, client: Client) -> None:
     missing = "20200101T000000Z-00000000"
     wanted = ("--set", f"replicaCount=2,release.version={missing}")
-    try:
-        code, _ = service.helm("upgrade", "--timeout", "20s", *wanted)
-        assert code != 0
-        said = events_of(service, newest(service)["metadata"]["name"])
-        assert f"no release '{missing}'" in said
-    finally:
-        code, complaint = service.helm("upgrade", "--timeout", "3m", "--set", "replicaCount=2")
-        assert code == 0, complaint
+    code, _ = service.helm("upgrade", "--timeout", "20s", *wanted)
+    assert code != 0
+    said = events_of(service, newest(service)["metadata"]["name"])
+    assert f"no release '{missing}'" in said

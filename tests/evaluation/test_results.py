@@ -88,6 +88,23 @@ def test_a_table_has_a_row_for_each_configuration(tmp_path: Path) -> None:
     )
 
 
+def test_numbers_that_hardly_compare_have_a_row_each(tmp_path: Path) -> None:
+    records = [
+        record("a pod deleted", "failed requests", 0.0),
+        record("a pod deleted", "recovery", 9.5, unit="seconds"),
+        record("sidecar", "memory", 45, unit="MiB"),
+        record("one pod", "ready", 7, unit="seconds"),
+    ]
+    write_results(tmp_path / "road.json", [msgspec.structs.replace(each, experiment="road")
+                                           for each in records])  # fmt: skip
+    assert make_table("road", tmp_path).splitlines()[:4] == [
+        "| configuration | metric | value |",
+        "| --- | ---: | ---: |",
+        "| a pod deleted | failed requests | 0 |",
+        "| a pod deleted | recovery (seconds) | 9.5 |",
+    ]
+
+
 def test_one_way_of_measuring_is_one_line(tmp_path: Path) -> None:
     write_results(tmp_path / "speed.json", [record("a", "p50", 1.0, commit="")])
     assert make_table("speed", tmp_path).endswith("\n\n`make bench`; A CPU, 2 cores, 8 GiB.")

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.helm.chart import (
     CHART,
@@ -203,6 +204,19 @@ def test_what_pods_are_given_reaches_them() -> None:
         assert chart.pod[name] == given[name]
     for pod in chart.pod_specs:
         assert pod["imagePullSecrets"] == given["imagePullSecrets"]
+
+
+def test_the_affinity_that_values_advise_keeps_pods_on_one_node() -> None:
+    """For where no claim can be looked up: what the comment shows, as `home`."""
+    above = (CHART / "values.yaml").read_text().partition("\naffinity: {}")[0].splitlines()
+    advised = "\n".join(line[2:] for line in above[above.index("#   podAffinity:") :])
+    chart = Rendered("minimal", "--set-json", f"affinity={json.dumps(yaml.safe_load(advised))}")
+    assert "affinity" not in Rendered("minimal").pod
+    (term,) = chart.pod["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert term["topologyKey"] == "kubernetes.io/hostname"
+    labels = chart.one("Deployment")["spec"]["template"]["metadata"]["labels"]
+    named = {**labels, "app.kubernetes.io/instance": "home"}
+    assert term["labelSelector"]["matchLabels"] == named
 
 
 def test_the_notes_say_what_to_do_next() -> None:

@@ -1,7 +1,11 @@
 """What an API server says to the rendered objects, and the chart to what it finds on a cluster."""
 
+import json
+import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -10,14 +14,18 @@ from tests.helm.chart import CHART, CI_VALUES, run_helm, template
 from tests.kubectl import kubectl, needs_cluster, new_namespace, run_kubectl
 
 DRY_RUN = ("apply", "--dry-run=server", "--validate=strict")
-CLAIM = {
-    "apiVersion": "v1",
-    "kind": "PersistentVolumeClaim",
-    "metadata": {"name": "release-store"},
-    "spec": {
-        "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": "1Gi"}},
-    },
+TOGETHER = {
+    "requiredDuringSchedulingIgnoredDuringExecution": [
+        {
+            "topologyKey": "kubernetes.io/hostname",
+            "labelSelector": {
+                "matchLabels": {
+                    "app.kubernetes.io/name": "homefeed-retrieval",
+                    "app.kubernetes.io/instance": "demo",
+                }
+            },
+        }
+    ]
 }
 
 
@@ -27,13 +35,41 @@ def namespace() -> Iterator[str]:
         yield name
 
 
-def dry_run(namespace: str, values: str, *options: str) -> str:
-    """Why helm refuses to install the chart; empty where it would."""
+def make_claim(namespace: str, *modes: str) -> None:
+    resources = {"requests": {"storage": "1Gi"}}
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "release-store"},
+        "spec": {"accessModes": modes, "resources": resources},
+    }
+    kubectl("apply", "--namespace", namespace, "-f", "-", stdin=json.dumps(claim))
+
+
+def install(namespace: str, values: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """What helm would install, as it sees the cluster."""
     file = str(CHART / "ci" / f"{values}-values.yaml")
     command = ("install", "demo", str(CHART), "--namespace", namespace, "--values", file)
-    finished = run_helm(*command, "--dry-run=server", *options, on_cluster=True)
+    return run_helm(*command, "--dry-run=server", *options, on_cluster=True)
+
+
+def dry_run(namespace: str, values: str, *options: str) -> str:
+    """Why helm refuses to install the chart; empty where it would."""
+    finished = install(namespace, values, *options)
     assert finished.returncode == 0 or "INSTALLATION FAILED" in finished.stderr
     return finished.stderr if finished.returncode else ""
+
+
+def affinity(namespace: str, **given: Any) -> dict[str, Any]:
+    """The affinity of the pods that helm would install, taken by the API server too."""
+    finished = install(namespace, "minimal", "--set-json", f"affinity={json.dumps(given)}")
+    assert finished.returncode == 0, finished.stderr
+    manifest = finished.stdout.partition("MANIFEST:")[2].partition("NOTES:")[0]
+    (deployment,) = (
+        each for each in yaml.safe_load_all(manifest) if each and each["kind"] == "Deployment"
+    )
+    kubectl(*DRY_RUN, "--namespace", namespace, "-f", "-", stdin=yaml.safe_dump(deployment))
+    return deployment["spec"]["template"]["spec"].get("affinity", {})
 
 
 @needs_cluster
@@ -66,8 +102,35 @@ def test_a_misspelt_field_is_not_taken(namespace: str) -> None:
 def test_a_claim_that_is_missing_is_named_before_anything_is_installed(namespace: str) -> None:
     complaint = f"release.existingClaim=release-store: namespace {namespace} has no such"
     assert complaint in dry_run(namespace, "minimal")
-    kubectl("apply", "--namespace", namespace, "-f", "-", stdin=yaml.safe_dump(CLAIM))
+    make_claim(namespace, "ReadWriteOnce")
     assert not dry_run(namespace, "minimal")
+
+
+@needs_cluster
+def test_pods_stay_on_the_node_that_holds_their_claim(namespace: str) -> None:
+    make_claim(namespace, "ReadWriteOnce")
+    assert affinity(namespace) == {"podAffinity": TOGETHER}
+    apart = {"preferredDuringSchedulingIgnoredDuringExecution": []}
+    assert affinity(namespace, podAntiAffinity=apart) == {
+        "podAffinity": TOGETHER,
+        "podAntiAffinity": apart,
+    }
+    # One's own is left as it is, and an empty one takes it away.
+    assert affinity(namespace, podAffinity={}) == {"podAffinity": {}}
+
+
+@needs_cluster
+@pytest.mark.parametrize("mode", ["ReadOnlyMany", "ReadWriteMany"])
+def test_a_claim_for_several_nodes_ties_pods_to_none(namespace: str, mode: str) -> None:
+    make_claim(namespace, "ReadWriteOnce", mode)
+    assert affinity(namespace) == {}
+
+
+@needs_cluster
+def test_a_claim_for_one_pod_is_refused(namespace: str) -> None:
+    make_claim(namespace, "ReadWriteOncePod")
+    complaint = dry_run(namespace, "minimal")
+    assert "release.existingClaim=release-store is ReadWriteOncePod: a second pod" in complaint
 
 
 @needs_cluster
@@ -77,6 +140,14 @@ def test_a_secret_that_is_missing_is_named_before_anything_is_installed(namespac
     assert f"kubectl --namespace {namespace} create secret generic release-store" in complaint
     kubectl("create", "secret", "generic", "release-store", "--namespace", namespace)
     assert not dry_run(namespace, "s3")
+
+
+@needs_cluster
+def test_a_secret_is_missed_where_the_namespace_is_yet_to_be_made() -> None:
+    namespace = f"homefeed-test-{uuid.uuid4().hex[:8]}"
+    complaint = dry_run(namespace, "s3", "--create-namespace")
+    assert f"release.credentialsSecret=release-store: namespace {namespace} has no" in complaint
+    assert f"kubectl create namespace {namespace}; kubectl --namespace {namespace}" in complaint
 
 
 @needs_cluster

@@ -79,10 +79,12 @@ def test_broken_tables_are_not_published(pretrained: Path, tmp_path: Path) -> No
     broken = shutil.copytree(pretrained, tmp_path / "broken")
     (broken / "pins.parquet").write_bytes(b"short")
     store = IdEmbeddingStore(str(tmp_path / "store"))
-    with pytest.raises(ValueError, match=r"pins\.parquet has sha256"):
+    with pytest.raises(
+        ValueError, match=r"pins\.parquet of the artifact of ID embeddings has sha256"
+    ):
         store.publish(broken)
     (broken / "pins.parquet").unlink()
-    with pytest.raises(ValueError, match=r"pins\.parquet is missing"):
+    with pytest.raises(ValueError, match=r"lacks .*pins\.parquet: fetch or train it again"):
         store.publish(broken)
     assert not (tmp_path / "store").exists()
 
@@ -121,6 +123,8 @@ def test_what_was_damaged_in_the_store_does_not_appear(pretrained: Path, tmp_pat
     store = IdEmbeddingStore(str(tmp_path / "store"))
     version = store.publish(pretrained)
     (tmp_path / "store" / "id_embeddings" / version / "users.parquet").write_bytes(b"damaged")
-    with pytest.raises(ValueError, match=r"users\.parquet has sha256"):
+    with pytest.raises(
+        ValueError, match=r"users\.parquet of the artifact of ID embeddings has sha256"
+    ):
         store.fetch(version, tmp_path / "here" / "ids")
     assert list((tmp_path / "here").iterdir()) == []

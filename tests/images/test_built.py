@@ -10,6 +10,7 @@ import pytest
 from images.build import IMAGES, Image
 from images.engine import run_podman
 from images.measure import size_bytes
+from images.sources import pip_sources
 from tests.images.containers import built_image, run_python
 
 pytestmark = pytest.mark.cluster
@@ -30,6 +31,19 @@ IMPORTED = {
     TORCHSERVE: "serving.fetch_release, serving.torchserve.handler, ts.model_service_worker",
     SIDECAR: "serving.index_sidecar.server",
 }
+IMPORT_ALL = """
+import importlib, json, pathlib
+failed = []
+for path in sorted(pathlib.Path("/opt/code").rglob("*.py")):
+    name = ".".join(path.relative_to("/opt/code").with_suffix("").parts)
+    if name.endswith(".__main__"):
+        continue
+    try:
+        importlib.import_module(name.removesuffix(".__init__"))
+    except ImportError as error:
+        failed.append(f"{name}: {error}")
+print(json.dumps(failed))
+"""
 WRITE = "import tempfile; print(tempfile.TemporaryFile().write(b'ok'))"
 
 
@@ -78,6 +92,20 @@ def test_it_holds_no_compiler(built: Built) -> None:
 
 def test_it_holds_what_it_needs_and_no_training_beside_serving(built: Built) -> None:
     assert set(built.found["modules"]) == MODULES[built.image.name]
+
+
+@pytest.mark.parametrize("name", [TORCHSERVE, SIDECAR])
+def test_a_serving_image_holds_what_its_modules_import(name: str) -> None:
+    assert json.loads(run_python(built_image(name), IMPORT_ALL)) == []
+
+
+def test_nothing_of_the_machine_that_built_it_is_left(built: Built) -> None:
+    with pip_sources() as sources:
+        inside = {option.split(":")[1] for option in sources.podman_options if ":" in option}
+    left = f"import json, os; print(json.dumps([p for p in {sorted(inside)} if os.path.exists(p)]))"
+    # Certificates are of the base.
+    found = json.loads(run_python(built.reference, left))
+    assert [path for path in found if not path.startswith("/etc/ssl/")] == []
 
 
 def test_it_keeps_to_its_budget(built: Built) -> None:

@@ -22,33 +22,41 @@ def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
-    monkeypatch.setenv("HOMEFEED_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_CERT", str(tmp_path / "ca.pem"))
     return tmp_path
 
 
-def mounts(sources: PipSources) -> set[str]:
-    return {option.removeprefix("--volume=") for option in sources.podman_options}
+def mounts(sources: PipSources) -> dict[str, Path]:
+    """Place in the image to place on this machine; all are read-only."""
+    volumes = [each for each in sources.podman_options if each.startswith("--volume=")]
+    parts = [volume.removeprefix("--volume=").split(":") for volume in volumes]
+    assert {mode for _, _, mode in parts} == {"ro"}
+    return {inside: Path(here) for here, inside, _ in parts}
 
 
-def test_the_folders_of_pips_configuration_are_mounted(configured: Path) -> None:
-    there = mounts(pip_sources())
-    assert f"{configured / 'wheels'}:{configured / 'wheels'}:ro" in there
+def test_what_pips_configuration_names_is_mounted(configured: Path) -> None:
     # What an index links to lies beside it.
-    assert f"{configured / 'mirror'}:{configured / 'mirror'}:ro" in there
+    named = {configured / name for name in ("wheels", "mirror", "ca.pem")}
+    with pip_sources() as sources:
+        assert mounts(sources).items() >= {str(path): path for path in named}.items()
 
 
-def test_the_image_gets_the_places_and_nothing_else(configured: Path) -> None:
-    assert f"{configured / 'cache' / 'pip.conf'}:/etc/pip.conf:ro" in mounts(pip_sources())
+def test_the_build_is_told_the_places_and_nothing_else(configured: Path) -> None:
     written = ConfigParser(interpolation=None)
-    written.read(configured / "cache" / "pip.conf")
+    with pip_sources() as sources:
+        file = mounts(sources)["/etc/pip.conf"]
+        assert file.stat().st_mode & 0o077 == 0
+        written.read(file)
     settings = dict(written["global"])
     assert settings["find-links"] == str(configured / "wheels")
     assert settings["extra-index-url"].split()[1] == "https://index.example/simple"
     assert "constraint" not in settings
-    assert (configured / "cache" / "pip.conf").stat().st_mode & 0o077 == 0
+    assert not file.exists()
 
 
 def test_a_folder_that_holds_torch_takes_the_place_of_its_index(configured: Path) -> None:
-    assert not pip_sources().has_torch
+    with pip_sources() as sources:
+        assert not sources.has_torch
     (configured / "wheels" / TORCH).touch()
-    assert pip_sources().has_torch
+    with pip_sources() as sources:
+        assert sources.has_torch

@@ -1,11 +1,13 @@
 """The manifests as kustomize builds them, and what the API server lets the runs' account do."""
 
 import json
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -19,6 +21,8 @@ MANIFESTS = Path(__file__).parents[2] / "manifests"
 FOLDERS = sorted(path.parent for path in MANIFESTS.rglob("kustomization.yaml"))
 EXAMPLES = sorted(MANIFESTS.rglob("*.example.yaml"))
 RUNS, SERVING = "homefeed-pipelines", "homefeed-serving"
+OVERLAYS = {"claim": RUNS, "single-user": "kubeflow"}
+"""Where runs land in each."""
 SECURITY = "pod-security.kubernetes.io/enforce"
 
 # Verb, resource, further options of `kubectl auth can-i`.
@@ -53,6 +57,14 @@ MAY_NOT = [
 ]
 
 
+class Runner(NamedTuple):
+    """The account of the runs as the API server calls it, and the namespaces of runs and chart."""
+
+    user: str
+    runs: str
+    serving: str
+
+
 def name_of(path: Path) -> str:
     return str(path.relative_to(MANIFESTS))
 
@@ -85,6 +97,11 @@ def test_every_file_is_part_of_a_kustomization_or_an_example() -> None:
     assert files - used == set(EXAMPLES)
 
 
+def test_there_is_no_other_overlay() -> None:
+    found = {path.parent.name for path in (MANIFESTS / "overlays").glob("*/kustomization.yaml")}
+    assert found == OVERLAYS.keys()
+
+
 def test_no_secret_is_applied() -> None:
     kinds = {each["kind"] for folder in FOLDERS for each in build(folder)}
     assert kinds == {
@@ -113,28 +130,51 @@ def test_both_namespaces_are_restricted_and_every_step_is_allowed_there() -> Non
         assert all(step["securityContext"] == {"runAsNonRoot": True} for step in steps.values())
 
 
-@pytest.fixture(scope="module")
-def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Real name to own name of the namespaces, in which all manifests were applied."""
-    copy = tmp_path_factory.mktemp("applied") / "manifests"
+@contextmanager
+def applied(overlay: str, folder: Path) -> Iterator[dict[str, str]]:
+    """Real name to own name of the namespaces that an overlay was applied to."""
+    copy = folder / "manifests"
     shutil.copytree(MANIFESTS, copy)
     suffix = uuid.uuid4().hex[:8]
-    names = {RUNS: f"homefeed-test-runs-{suffix}", SERVING: f"homefeed-test-serving-{suffix}"}
+    runs = OVERLAYS[overlay]
+    names = {runs: f"homefeed-test-runs-{suffix}", SERVING: f"homefeed-test-serving-{suffix}"}
     for path in copy.rglob("*.yaml"):
         text = path.read_text()
         for real, own in names.items():
-            text = text.replace(real, own)
+            text = re.sub(rf"(?<=: ){real}$", own, text, flags=re.MULTILINE)
         path.write_text(text)
     try:
-        kubectl("apply", "--validate=strict", "-k", str(copy / "overlays" / "claim"))
+        if runs == "kubeflow":  # which its installation makes
+            kubectl("create", "namespace", names[runs])
+        kubectl("apply", "--validate=strict", "-k", str(copy / "overlays" / overlay))
         yield names
     finally:
         kubectl("delete", "namespace", *names.values(), "--wait=false", "--ignore-not-found")
 
 
-def can(applied: dict[str, str], row: tuple[str, ...], namespace: str) -> bool:
-    account = f"--as=system:serviceaccount:{applied[RUNS]}:pipeline-runner"
-    finished = run_kubectl("auth", "can-i", *row, account, "--namespace", applied[namespace])
+@pytest.fixture(scope="module")
+def claim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The namespaces of the overlay `claim`, and so of the base."""
+    with applied("claim", tmp_path_factory.mktemp("claim")) as names:
+        yield names
+
+
+@pytest.fixture(scope="module")
+def single_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The namespaces of the overlay `single-user`."""
+    with applied("single-user", tmp_path_factory.mktemp("single-user")) as names:
+        yield names
+
+
+@pytest.fixture(scope="module", params=["claim", "single_user"])
+def runner(request: pytest.FixtureRequest) -> Runner:
+    """The account of the runs, of each overlay."""
+    runs, serving = request.getfixturevalue(request.param).values()
+    return Runner(f"system:serviceaccount:{runs}:pipeline-runner", runs, serving)
+
+
+def can(runner: Runner, row: tuple[str, ...], namespace: str) -> bool:
+    finished = run_kubectl("auth", "can-i", *row, f"--as={runner.user}", "--namespace", namespace)
     answer = finished.stdout.strip()
     assert answer in ("yes", "no"), finished.stderr
     return answer == "yes"
@@ -142,16 +182,16 @@ def can(applied: dict[str, str], row: tuple[str, ...], namespace: str) -> bool:
 
 @needs_cluster
 @pytest.mark.parametrize("row", MAY, ids=" ".join)
-def test_the_runner_may(applied: dict[str, str], row: tuple[str, ...]) -> None:
-    assert can(applied, row, RUNS)
-    assert not can(applied, row, SERVING)
+def test_the_runner_may(runner: Runner, row: tuple[str, ...]) -> None:
+    assert can(runner, row, runner.runs)
+    assert not can(runner, row, runner.serving)
 
 
 @needs_cluster
 @pytest.mark.parametrize("row", MAY_NOT, ids=" ".join)
-def test_the_runner_may_not(applied: dict[str, str], row: tuple[str, ...]) -> None:
-    assert not can(applied, row, RUNS)
-    assert not can(applied, row, SERVING)
+def test_the_runner_may_not(runner: Runner, row: tuple[str, ...]) -> None:
+    assert not can(runner, row, runner.runs)
+    assert not can(runner, row, runner.serving)
 
 
 @needs_cluster
@@ -166,7 +206,7 @@ def test_the_runner_may_not(applied: dict[str, str], row: tuple[str, ...]) -> No
     ],
 )
 def test_what_the_runner_may_tell_argo(
-    applied: dict[str, str], verb: str, resource: str, allowed: bool
+    runner: Runner, verb: str, resource: str, allowed: bool
 ) -> None:
     # What `kubectl auth can-i` asks; it does not ask about resources that this cluster lacks.
     attributes = {"group": "argoproj.io", "resource": resource, "verb": verb}
@@ -174,8 +214,8 @@ def test_what_the_runner_may_tell_argo(
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",
         "spec": {
-            "user": f"system:serviceaccount:{applied[RUNS]}:pipeline-runner",
-            "resourceAttributes": attributes | {"namespace": applied[RUNS]},
+            "user": runner.user,
+            "resourceAttributes": attributes | {"namespace": runner.runs},
         },
     }
     answer = kubectl("create", "-f", "-", "-o", "json", stdin=json.dumps(review))
@@ -183,15 +223,15 @@ def test_what_the_runner_may_tell_argo(
 
 
 @needs_cluster
-def test_the_claim_is_taken(applied: dict[str, str]) -> None:
+def test_the_claim_is_taken(claim: dict[str, str]) -> None:
     modes = kubectl("get", "persistentvolumeclaim", "release-store", "--namespace",
-                    applied[SERVING], "-o", "jsonpath={.spec.accessModes}")  # fmt: skip
+                    claim[SERVING], "-o", "jsonpath={.spec.accessModes}")  # fmt: skip
     assert modes == '["ReadWriteOnce"]'
 
 
 @needs_cluster
-def test_nothing_is_admitted_that_pod_security_forbids(applied: dict[str, str]) -> None:
-    for namespace in applied.values():
+def test_nothing_is_admitted_that_pod_security_forbids(claim: dict[str, str]) -> None:
+    for namespace in claim.values():
         finished = run_kubectl("run", "step", "--image=step:1", "--dry-run=server", "-n", namespace)
         assert finished.returncode != 0
         assert 'violates PodSecurity "restricted:latest"' in finished.stderr

@@ -1,10 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kfp import dsl
 
 from homefeed.contracts import Manifest, write_manifest
-from pipelines.local_worker import StepRunner, WholeCache
+from pipelines.local_worker import StepRunner, WholeCache, train_and_release
 
 
 @pytest.fixture
@@ -65,6 +66,13 @@ def test_a_step_that_fails_is_explained_and_the_last(script: str, said: str) -> 
         assert str(error.value) == said
         step = ["sh", "-c", "exit 0", "", "--function_to_execute", "embed"]
     assert run.failure == said
+
+
+def test_a_run_of_this_machine_looks_into_no_store_and_publishes_nothing() -> None:
+    pipeline: Any = train_and_release
+    steps = set(pipeline.pipeline_spec.root.dag.tasks)
+    assert "train-towers" in steps
+    assert not steps & {"check-store", "publish-release", "report-run"}
 
 
 def test_a_step_that_ends_well_shows_its_standard_error(capfd: pytest.CaptureFixture[str]) -> None:

@@ -3,8 +3,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from homefeed import __version__
 from homefeed.contracts import MANIFEST_FILE, write_manifest
 from homefeed.dataset.config import DatasetConfig
+from homefeed.export.layout import EXPORTED_TOWERS
 from homefeed.features.config import Categorical, FeaturesConfig, HistoryConfig
 from homefeed.release.bundle import read_release_manifest
 from homefeed.release.store import ReleaseStore
@@ -105,4 +107,26 @@ def test_a_release_that_says_nothing_of_its_towers_is_refused(
     write_manifest(published.release, later)
     ReleaseStore(published.url).publish(published.release, "production")
     with pytest.raises(ValueError, match="says nothing of its towers"):
+        fetch_towers(published.url, "production", FEATURES, DatasetConfig(), tmp_path / "fetched")
+
+
+@pytest.mark.parametrize("inputs", [{}, {EXPORTED_TOWERS: "0123"}])
+def test_a_release_whose_towers_are_not_those_of_its_manifest_is_refused(
+    published: Published, tmp_path: Path, inputs: dict[str, str]
+) -> None:
+    manifest = read_release_manifest(published.release)
+    other = msgspec.structs.replace(
+        manifest,
+        version=manifest.version[:-8] + "0" * 8,
+        inputs=inputs,
+        produced_by="homefeed 0.0.1",
+    )
+    write_manifest(published.release, other)
+    ReleaseStore(published.url).publish(published.release, "production")
+    said = (
+        rf"towers of release {other.version} have fingerprint [0-9a-f]{{64}} by this homefeed "
+        rf"{__version__}, but its manifest, made by homefeed 0\.0\.1, says "
+        rf"{inputs.get(EXPORTED_TOWERS)}: make a release with train_and_release first"
+    )
+    with pytest.raises(ValueError, match=said):
         fetch_towers(published.url, "production", FEATURES, DatasetConfig(), tmp_path / "fetched")

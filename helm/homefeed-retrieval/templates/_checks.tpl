@@ -36,22 +36,29 @@
 {{- end -}}
 
 {{- /* What pods would wait for without an end. It is looked up where there is a cluster to ask, whose
-every namespace has this ConfigMap, and unless an object given here may yet make it. */ -}}
+every namespace has this ConfigMap, and unless an object given here may yet make it. Who reads it in a
+namespace that is not there yet (--create-namespace) may read it in every other. */ -}}
 {{- define "homefeed.checkCluster" -}}
 {{- $namespace := .Release.Namespace -}}
 {{- $kinds := list -}}
 {{- range .Values.extraObjects -}}
 {{- $kinds = append $kinds .kind -}}
 {{- end -}}
-{{- if lookup "v1" "ConfigMap" $namespace "kube-root-ca.crt" -}}
+{{- $isThere := lookup "v1" "ConfigMap" $namespace "kube-root-ca.crt" -}}
+{{- if or $isThere (lookup "v1" "ConfigMap" "kube-system" "kube-root-ca.crt") -}}
 {{- with .Values.release.credentialsSecret -}}
 {{- if not (or (regexMatch "Secret" (join " " $kinds)) (lookup "v1" "Secret" $namespace .)) -}}
-{{- fail (printf "release.credentialsSecret=%s: namespace %s has no such Secret; create it first: kubectl --namespace %s create secret generic %s --from-literal=AWS_ACCESS_KEY_ID=… --from-literal=AWS_SECRET_ACCESS_KEY=…" . $namespace $namespace .) -}}
+{{- $first := $isThere | empty | not | ternary "" (printf "kubectl create namespace %s; " $namespace) -}}
+{{- fail (printf "release.credentialsSecret=%s: namespace %s has no such Secret; create it first: %skubectl --namespace %s create secret generic %s --from-literal=AWS_ACCESS_KEY_ID=… --from-literal=AWS_SECRET_ACCESS_KEY=…" . $namespace $first $namespace .) -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.release.existingClaim -}}
-{{- if not (or (has "PersistentVolumeClaim" $kinds) (lookup "v1" "PersistentVolumeClaim" $namespace .)) -}}
+{{- $modes := include "homefeed.accessModes" $ -}}
+{{- if not (or (has "PersistentVolumeClaim" $kinds) $modes) -}}
 {{- fail (printf "release.existingClaim=%s: namespace %s has no such PersistentVolumeClaim; create it and publish a release to it first" . $namespace) -}}
+{{- end -}}
+{{- if eq $modes "ReadWriteOncePod" -}}
+{{- fail (printf "release.existingClaim=%s is ReadWriteOncePod: a second pod, as every rollout starts one, would wait for ever; make the claim anew as ReadWriteOnce, or as ReadWriteMany for several nodes" .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from components.report_run.failures import Failure, Steps, read_steps
+from components.report_run.failures import Failure, Steps, explain, read_steps
 from tests.http_recorder import Asked, record
 
 GROUP = "train-x7f2k.root.exit-handler-1"
@@ -84,6 +84,28 @@ def test_the_steps_that_failed_say_why_and_a_retried_one_by_its_last_try() -> No
     assert listed.path == "/api/v1/namespaces/pipelines/pods"
     assert listed.query == {"labelSelector": "pipeline/runid=0a1b"}
     assert {log.query["container"] for log in logs} == {"main"}
+
+
+@pytest.mark.parametrize(
+    ("log", "message"),
+    [
+        ("train failed: no pin\nof two\n", "no pin\nof two"),
+        ("train failed: try 1\nof two\nepoch 1\ntrain failed: try 2\nof two\n", "try 2\nof two"),
+        ("train failed: \n- no pin\n", "\n- no pin"),
+        *(
+            (f"train failed: no pin\nof two\n{added}\n", "no pin\nof two")
+            for added in (
+                'time="2026-01-01T00:00:00.000Z" level=info msg="sub-process exited"',
+                '{"time":"2026-01-01T00:00:00.000Z","msg":"sub-process exited"}',
+                "F0101 00:00:00.000000       1 main.go:57] failed to execute component",
+                "exit status 1",
+                "Error: exit status 1",
+            )
+        ),
+    ],
+)
+def test_of_a_log_the_last_word_counts_to_its_end(log: str, message: str) -> None:
+    assert explain(None, log) == Failure("train", message)
 
 
 def test_a_cluster_that_may_not_be_asked_is_an_error() -> None:

@@ -1,0 +1,1 @@
+"""Before a training: whether its result can be published."""
