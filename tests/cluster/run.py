@@ -87,7 +87,7 @@ def cluster() -> Iterator[Deliver]:
     # One that runs already is someone's, who will want it afterwards.
     ours = not is_running(program)
     try:
-        started = run([program, "up", "--prometheus"], capture=True)
+        started = start(program)
         print(started, end="", flush=True)
         for line in started.splitlines():
             if line.startswith("export KUBECONFIG="):
@@ -98,6 +98,21 @@ def cluster() -> Iterator[Deliver]:
     finally:
         if ours:
             run([program, "down"])
+
+
+def start(program: str) -> str:
+    """Starts a cluster; returns what the program printed.
+
+    Raises:
+        RuntimeError: it does not start.
+    """
+    command = [program, "up", "--prometheus"]
+    try:
+        return run(command, capture=True)
+    except RuntimeError as failure:
+        # It goes on from where it was, and has been seen to give up on a part that was only slow.
+        print(f"{failure}; once more", flush=True)
+        return run(command, capture=True)
 
 
 def is_running(program: str) -> bool:
