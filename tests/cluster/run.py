@@ -28,6 +28,7 @@ from images.base import base_image
 from images.build import IMAGES, Build, Image
 from images.engine import run_podman
 from images.sources import pip_sources
+from tests.cluster.figures import EXPERIMENT
 
 ROOT = Path(__file__).parents[2]
 TAG = "e2e"
@@ -52,6 +53,9 @@ def main(arguments: list[str]) -> int:
     """Prepares everything and runs the tests; returns pytest's exit code."""
     # So that contexts are left, and a cluster that was started is ended.
     signal.signal(signal.SIGTERM, _exit)
+    results = os.environ.get("HOMEFEED_E2E_RESULTS")
+    if results and Path(results).name != f"{EXPERIMENT}.json":
+        raise RuntimeError(f"RESULTS={results}: the figures go to a file named {EXPERIMENT}.json")
     registry = os.environ.get("HOMEFEED_E2E_REGISTRY") or "localhost/homefeed"
     with cluster() as deliver:
         build_images(registry)
