@@ -18,7 +18,7 @@ def size_bytes(reference: str) -> int:
 def pull_bytes(reference: str) -> int:
     """All layers of an image, compressed, as a registry sends them."""
     with tempfile.TemporaryDirectory() as folder:
-        run_podman("push", "--quiet", "--compression-format", "gzip", reference, f"dir:{folder}")
+        run_podman("push", "--quiet", "--compress", reference, f"dir:{folder}")
         return sum(path.stat().st_size for path in Path(folder).iterdir())
 
 
