@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -12,9 +13,11 @@ import torch
 CPU_FACTS = Path("/proc/cpuinfo")
 
 
+@cache
 def commit() -> str:
     """The short hash of the commit that this code stands at, "-dirty" after it where it was edited.
 
+    Read once in a process: results that it writes into the repository are no edit of its code.
     Empty where there is no git, or the code lies in no repository.
     """
     command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
