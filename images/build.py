@@ -59,6 +59,7 @@ IMAGES = (
     ),
     Image("homefeed-index-sidecar", "serving/index_sidecar/Containerfile", 350_000_000),
 )
+LABELS = "org.opencontainers.image"
 CUDA_BUDGET_BYTES = 9_000_000_000
 """Of it fbgemm_gpu, the CUDA libraries and torch, each in the gigabytes, take nine tenths."""
 CUDA_SUFFIX = "-cuda"
@@ -96,7 +97,9 @@ class Build:
         Raises:
             RuntimeError: podman failed; what it said was printed.
         """
-        arguments = {"BASE": base, "VERSION": self.tag, "REVISION": commit()}
+        arguments = {"BASE": base}
+        # As build arguments they would not be seen: podman 4.3 takes a cached layer with others.
+        labels = {"version": self.tag, "revision": commit()}
         if self.image.is_accelerated:
             arguments |= {"ACCELERATOR": self.accelerator}
         if self.image.has_torch and sources.has_torch:
@@ -107,6 +110,7 @@ class Build:
             *("build", "--file", str(ROOT / self.image.containerfile)),
             *limits(),
             *(option for item in arguments.items() for option in ("--build-arg", "=".join(item))),
+            *(f"--label={LABELS}.{name}={value}" for name, value in labels.items()),
             *sources.podman_options,
             *(["--no-cache"] if fresh else []),
             *("--tag", self.reference, str(ROOT)),
