@@ -10,7 +10,7 @@ from homefeed.evaluation.config import EvaluationConfig
 from homefeed.events.config import EventsConfig
 from homefeed.features.config import FeaturesConfig
 from homefeed.index.config import IndexConfig
-from homefeed.towers.config import TowersConfig, TrainingConfig
+from homefeed.towers.config import TowersConfig, TrainingConfig, check_features, check_together
 
 
 class Recipe(Config, frozen=True, kw_only=True):
@@ -26,6 +26,10 @@ class Recipe(Config, frozen=True, kw_only=True):
     corpus: CorpusConfig = CorpusConfig()
     index: IndexConfig = IndexConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    def __post_init__(self) -> None:
+        check_together(self.towers, self.training)
+        check_features(self.features, self.towers, self.training)
 
 
 def read_recipe(path_or_name: str) -> Recipe:

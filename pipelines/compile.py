@@ -21,21 +21,33 @@ TRAINING = {
 """Pipelines that train; of each there is one for CPUs and one for GPUs."""
 MOST_GPUS = {"train_and_release": 1}
 """That a training has a use for; what is not here uses all of one node."""
+ON_NODES = ("train_and_release",)
+"""Those of which there is one for several nodes too."""
 OTHERS = {"refresh_corpus": refresh_corpus.build_pipeline}
 PIPELINES = (*TRAINING, *OTHERS)
 
 
-def build_pipeline(name: str, num_gpus: int = 0, gpu_type: str = GPU) -> GraphComponent:
+def build_pipeline(
+    name: str, num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1
+) -> GraphComponent:
     """A pipeline by its name.
 
     Args:
         name: one of `PIPELINES`.
-        num_gpus: for its training; 0 trains on the CPU.
+        num_gpus: for its training, of each node; 0 trains on the CPU.
         gpu_type: the cluster's name of the resource.
+        num_nodes: for its training; with more than 1 the cluster needs Kubeflow Trainer.
 
     Raises:
-        ValueError: there is no such pipeline, or it has no use for as many GPUs.
+        ValueError: there is no such pipeline, or it has no use for as many GPUs or nodes.
     """
+    if num_nodes > 1 and name in PIPELINES:
+        if name not in ON_NODES:
+            raise ValueError(
+                f"{name} uses one node, so {num_nodes - 1} would stay idle; several are for "
+                f"{', '.join(ON_NODES)}"
+            )
+        return train_and_release.build_pipeline(num_gpus, gpu_type, num_nodes)
     if name in TRAINING:
         return TRAINING[name](num_gpus, gpu_type)
     if name not in OTHERS:
@@ -49,15 +61,16 @@ def build_pipeline(name: str, num_gpus: int = 0, gpu_type: str = GPU) -> GraphCo
 
 
 def compile_pipelines(
-    folder: Path = COMPILED, num_gpus: int = 1, gpu_type: str = GPU
+    folder: Path = COMPILED, num_gpus: int = 1, gpu_type: str = GPU, num_nodes: int = 2
 ) -> list[Path]:
     """Writes every pipeline's YAML into a folder; equal code and images give equal files.
 
     Args:
         folder: made where it is absent.
         num_gpus: of the trainings in the files that end in `_gpu.yaml`, unless they have a use for
-            fewer.
+            fewer; of each node in those that end in `_nodes.yaml`.
         gpu_type: the cluster's name of the resource.
+        num_nodes: of the trainings in the files that end in `_nodes.yaml`.
 
     Returns:
         The files.
@@ -67,6 +80,8 @@ def compile_pipelines(
     for name, build in TRAINING.items():
         used = min(num_gpus, MOST_GPUS.get(name, num_gpus))
         files[f"{name}_gpu.yaml"] = build(used, gpu_type)
+        if name in ON_NODES:
+            files[f"{name}_nodes.yaml"] = build_pipeline(name, used, gpu_type, num_nodes)
     for name, pipeline in files.items():
         compiler.Compiler().compile(pipeline, str(folder / name))
     return [folder / name for name in files]

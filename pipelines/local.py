@@ -43,7 +43,9 @@ class LocalRun:
     stages: tuple[StageUsage, ...]
 
 
-def run_locally(recipe: str, work: Path, pins_per_shard: int | None = None) -> LocalRun:
+def run_locally(
+    recipe: str, work: Path, pins_per_shard: int | None = None, store: str = ""
+) -> LocalRun:
     """Runs a recipe's pipeline; a stage whose code and inputs are those of a recent run is reused.
 
     An interrupted training goes on from its last checkpoint, unless the code changed since.
@@ -52,6 +54,7 @@ def run_locally(recipe: str, work: Path, pins_per_shard: int | None = None) -> L
         recipe: the name of a shipped one, or the path of a YAML file.
         work: folder that gets everything; artifacts that the last few runs did not use go.
         pins_per_shard: most pins that one step embeds; by default the pipeline's.
+        store: URL, or folder, of the store with ID embeddings; empty where the recipe uses none.
 
     Returns:
         Where the artifacts lie; they stay until a few runs later.
@@ -64,7 +67,7 @@ def run_locally(recipe: str, work: Path, pins_per_shard: int | None = None) -> L
     folder = WorkFolder(Path(os.path.abspath(work / "pipeline")))
     # Of this code alone: a checkpoint of other code would mix two trainings.
     checkpoints = folder.checkpoints / code_version()
-    arguments = {"recipe": text, "checkpoints": str(checkpoints)}
+    arguments = {"recipe": text, "store": store, "checkpoints": str(checkpoints)}
     if pins_per_shard is not None:
         arguments |= {"pins_per_shard": pins_per_shard}
     with folder.locked():

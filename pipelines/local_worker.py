@@ -29,10 +29,10 @@ PR_SET_PDEATHSIG = 1
 
 @dsl.pipeline(name="train-and-release")
 def train_and_release(
-    recipe: str, checkpoints: str = "", pins_per_shard: int = PINS_PER_SHARD
+    recipe: str, store: str = "", checkpoints: str = "", pins_per_shard: int = PINS_PER_SHARD
 ) -> None:
     """A cluster's steps, less those that publish and report: here who started the run does both."""
-    make_release(recipe, checkpoints, pins_per_shard)
+    make_release(recipe, store, checkpoints, pins_per_shard)
 
 
 class WholeCache(cache.LocalCache):

@@ -5,6 +5,8 @@ from kfp import dsl, kubernetes
 from components.check_store.component import check_store
 from components.image import CUDA_IMAGE
 from components.report_run.component import report_run
+from homefeed.training_job.config import CLAIM, SHARED_FOLDER
+from homefeed.training_job.step_pod import FIELDS
 
 GPU = "nvidia.com/gpu"
 """The resource that stands for a GPU, unless a cluster calls it otherwise."""
@@ -118,6 +120,13 @@ def equip_training(task: dsl.PipelineTask, num_gpus: int, gpu_type: str = GPU) -
         task.set_container_image(CUDA_IMAGE)
         task.set_accelerator_type(gpu_type)
         task.set_accelerator_limit(num_gpus)
+
+
+def equip_launcher(task: dsl.PipelineTask) -> None:
+    """Gives a step that trains on several nodes the volume of its training, and tells who it is."""
+    kubernetes.mount_pvc(task, pvc_name=CLAIM, mount_path=str(SHARED_FOLDER))
+    for variable, field in FIELDS.items():
+        kubernetes.use_field_path_as_env(task, env_name=variable, field_path=field)
 
 
 def give_store_credentials(task: dsl.PipelineTask) -> None:

@@ -6,17 +6,21 @@ from kfp import dsl
 from kfp.dsl.graph_component import GraphComponent
 
 from components.build_dataset.component import build_dataset
+from components.choose_ids.component import choose_ids
 from components.evaluate_release.component import evaluate_release
 from components.export_towers.component import export_towers
+from components.image import CUDA_IMAGE, IMAGE
 from components.import_events.component import import_events
 from components.publish_release.component import publish_release
 from components.read_recipe.component import read_recipe
 from components.train_towers.component import train_towers
+from components.train_towers_on_nodes.component import train_towers_on_nodes
 from pipelines.serving_steps import PINS_PER_SHARD, make_servable
 from pipelines.tasks import (
     GPU,
     HOUR,
     RUN_CONFIG,
+    equip_launcher,
     equip_training,
     give_store_credentials,
     look_into,
@@ -34,12 +38,13 @@ class ReleaseSteps(NamedTuple):
     evaluated: dsl.PipelineTask
 
 
-def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU) -> GraphComponent:
+def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1) -> GraphComponent:
     """The pipeline with so many GPUs for training, a number that KFP wants when it compiles.
 
     Args:
-        num_gpus: 0 trains on the CPU; more than 1 is refused.
+        num_gpus: of each node; 0 trains on the CPU; more than 1 is refused.
         gpu_type: the cluster's name of the resource.
+        num_nodes: that train together; with more than 1 the cluster needs Kubeflow Trainer.
 
     Raises:
         ValueError: there are more GPUs than the training uses.
@@ -49,11 +54,12 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU) -> GraphComponent:
             f"train_and_release was given {num_gpus} GPUs, but the towers train on one GPU at "
             f"present, so {num_gpus - 1} would stay idle: give it 1"
         )
-    name = "train-and-release-gpu" if num_gpus else "train-and-release"
+    places = ["GPU"] * (num_gpus > 0) + ["nodes"] * (num_nodes > 1)
+    name = "-".join(["train-and-release", *places]).lower()
 
     @dsl.pipeline(
         name=name,
-        display_name="Train and release" + (" (GPU)" if num_gpus else ""),
+        display_name="Train and release" + (f" ({', '.join(places)})" if places else ""),
         pipeline_config=RUN_CONFIG,
     )
     def train_and_release(
@@ -69,28 +75,30 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU) -> GraphComponent:
            Beside it, look into the store: nothing is trained that could not be published.
         2. Import events: the source becomes engagements, pins, users and signatures.
         3. Build the data set: splits, point-in-time histories, the fitted encoder.
-        4. Train the towers.
-        5. Export them to TorchScript and check that they still say the same.
-        6. Select the corpus: the pins that can be served.
-        7. Embed its pins, shard by shard.
-        8. Build the index.
-        9. Bundle towers, index and users into one release.
-        10. Evaluate the release beside popularity and EASE, with a report.
-        11. Publish the release into the release store, where one is given.
+        4. Choose the latest ID embeddings of before the training part, where the recipe uses any.
+        5. Train the towers.
+        6. Export them to TorchScript and check that they still say the same.
+        7. Select the corpus: the pins that can be served.
+        8. Embed its pins, shard by shard.
+        9. Build the index.
+        10. Bundle towers, index and users into one release.
+        11. Evaluate the release beside popularity and EASE, with a report.
+        12. Publish the release into the release store, where one is given.
 
         However the run ends, its last step reports it.
 
         Args:
             recipe: the name of a recipe that homefeed ships, or a recipe's YAML.
             pins_per_shard: most pins that one step embeds; more where that would be too many steps.
-            store: URL of the release store (s3://bucket/path); empty publishes nothing.
+            store: URL of the release store (s3://bucket/path), from which ID embeddings are taken
+                too; empty publishes nothing.
             channel: what then stands for this release in the store.
             webhook: URL that gets a POST with how the run ended; empty for none.
         """
         with report_at_end(name, webhook, last_step="publish-release"):
             looked = look_into(store)
             # A folder of checkpoints would have to outlive the training's pod, and none does.
-            made = make_release(recipe, "", pins_per_shard, num_gpus, gpu_type)
+            made = make_release(recipe, store, "", pins_per_shard, num_gpus, gpu_type, num_nodes)
             made.trained.after(looked)
             published = publish_release(
                 release=made.bundled.outputs["release"], store=store, channel=channel
@@ -106,17 +114,25 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU) -> GraphComponent:
 
 
 def make_release(
-    recipe: str, checkpoints: str, pins_per_shard: int, num_gpus: int = 0, gpu_type: str = GPU
+    recipe: str,
+    store: str,
+    checkpoints: str,
+    pins_per_shard: int,
+    num_gpus: int = 0,
+    gpu_type: str = GPU,
+    num_nodes: int = 1,
 ) -> ReleaseSteps:
-    """Steps 1 to 10, of a pipeline that is being defined; it may be one of this machine alone.
+    """Steps 1 to 11, of a pipeline that is being defined; it may be one of this machine alone.
 
     Args:
         recipe: as for the pipeline.
+        store: URL of the store with ID embeddings; empty where the recipe uses none.
         checkpoints: a folder that outlives the training step, from which an interrupted training
-            goes on; empty for none.
+            goes on; empty for none. Several nodes have one of their own.
         pins_per_shard: most pins that one step embeds.
-        num_gpus: of the training step.
+        num_gpus: of the training step, or of each node.
         gpu_type: the cluster's name of the resource.
+        num_nodes: that train together.
     """
     sections = read_recipe(recipe=recipe)
     prepare(sections, "Read the recipe", HOUR)
@@ -137,17 +153,40 @@ def make_release(
     prepare(built, "Build the data set", 6 * HOUR)
     dataset = built.outputs["dataset"]
 
-    trained = train_towers(
-        dataset=dataset,
-        config=part["towers"],
-        training=part["training"],
-        seed=part["seed"],
-        checkpoints=checkpoints,
-        num_gpus=num_gpus,
-    )
+    chosen = choose_ids(dataset=dataset, config=part["towers"], store=store)
+    prepare(chosen, "Choose the ID embeddings", HOUR)
+    # What the store holds by now is no input.
+    chosen.set_caching_options(enable_caching=False)
+    give_store_credentials(chosen)
+    retry(chosen)
+
+    what = {
+        "dataset": dataset,
+        "ids": chosen.output,
+        "store": store,
+        "config": part["towers"],
+        "training": part["training"],
+        "seed": part["seed"],
+    }
+    if num_nodes > 1:
+        trained = train_towers_on_nodes(
+            **what,
+            num_nodes=num_nodes,
+            num_gpus=num_gpus,
+            gpu_type=gpu_type,
+            image=CUDA_IMAGE if num_gpus else IMAGE,
+            # The step's own 24 hours hold the way of the data to and from the nodes too.
+            timeout_seconds=22.0 * HOUR,
+        )
+    else:
+        trained = train_towers(**what, checkpoints=checkpoints, num_gpus=num_gpus)
     prepare(trained, "Train the towers", 24 * HOUR)
     retry(trained)
-    equip_training(trained, num_gpus, gpu_type)
+    give_store_credentials(trained)
+    if num_nodes > 1:
+        equip_launcher(trained)
+    else:
+        equip_training(trained, num_gpus, gpu_type)
     towers = trained.outputs["towers"]
 
     plain = export_towers(towers=towers)

@@ -1,4 +1,4 @@
-"""Step 8: the vectors of all shards become the search index."""
+"""Step 9: the vectors of all shards become the search index."""
 
 from kfp import dsl
 

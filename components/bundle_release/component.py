@@ -1,4 +1,4 @@
-"""Step 9: what serving needs becomes one immutable release."""
+"""Step 10: what serving needs becomes one immutable release."""
 
 from kfp import dsl
 

@@ -1,4 +1,4 @@
-"""Step 7: one shard of the corpus becomes vectors."""
+"""Step 8: one shard of the corpus becomes vectors."""
 
 from kfp import dsl
 

@@ -1,4 +1,4 @@
-"""Step 10: the release is measured beside the baselines."""
+"""Step 11: the release is measured beside the baselines."""
 
 from kfp import dsl
 

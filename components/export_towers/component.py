@@ -1,4 +1,4 @@
-"""Step 5: the towers become TorchScript."""
+"""Step 6: the towers become TorchScript."""
 
 from kfp import dsl
 

@@ -1,4 +1,4 @@
-"""Step 4 of ID pre-training: the tables go into a store; the towers do not read them yet."""
+"""Step 4 of ID pre-training: the tables go into a store, from which the towers take them."""
 
 from kfp import dsl
 

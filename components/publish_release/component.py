@@ -1,4 +1,4 @@
-"""Step 11: the release goes to where serving takes it from."""
+"""Step 12: the release goes to where serving takes it from."""
 
 from kfp import dsl
 

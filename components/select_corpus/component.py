@@ -1,4 +1,4 @@
-"""Step 6: the pins that can be served."""
+"""Step 7: the pins that can be served."""
 
 from kfp import dsl
 

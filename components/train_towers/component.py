@@ -1,4 +1,4 @@
-"""Step 4: the towers are trained."""
+"""Step 5: the towers are trained."""
 
 from kfp import dsl
 
@@ -13,6 +13,8 @@ def train_towers(
     seed: int,
     towers: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
+    ids: str = "",
+    store: str = "",
     checkpoints: str = "",
     num_gpus: int = 0,
 ) -> None:
@@ -25,6 +27,8 @@ def train_towers(
         seed: of weights, order and negatives.
         towers: the towers artifact.
         metrics: the best epoch's validation metrics.
+        ids: version of the ID embeddings to use; empty for none.
+        store: URL of the store that these lie in.
         checkpoints: a folder that outlives the step, from which an interrupted training goes on;
             empty for none.
         num_gpus: how many GPUs the step was given; with fewer it fails before it trains.
@@ -33,22 +37,26 @@ def train_towers(
 
     with stage("train_towers", towers.metadata):
         from pathlib import Path
+        from tempfile import TemporaryDirectory
 
         from components.metrics import log_metrics
         from homefeed.config import from_yaml
         from homefeed.gpus import require_gpus
+        from homefeed.id_embeddings.store import fetch_ids
         from homefeed.towers import train
         from homefeed.towers.config import TowersConfig, TrainingConfig
         from homefeed.towers.layout import read_training
 
         require_gpus(num_gpus)
-        train.train_towers(
-            Path(dataset.path),
-            from_yaml(config, TowersConfig, "towers"),
-            from_yaml(training, TrainingConfig, "training"),
-            seed,
-            Path(towers.path),
-            Path(checkpoints) if checkpoints else None,
-        )
+        with TemporaryDirectory() as scratch:
+            train.train_towers(
+                Path(dataset.path),
+                from_yaml(config, TowersConfig, "towers"),
+                from_yaml(training, TrainingConfig, "training"),
+                seed,
+                Path(towers.path),
+                Path(checkpoints) if checkpoints else None,
+                fetch_ids(store, ids, Path(scratch)),
+            )
         found = read_training(Path(towers.path))
         log_metrics(metrics, found.epochs[found.best_epoch - 1].validation)

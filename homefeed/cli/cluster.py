@@ -44,6 +44,7 @@ class Order:
     images: Images
     num_gpus: int
     gpu_type: str
+    num_nodes: int
     look_at_nodes: bool
     namespace: str | None
     service_account: str | None
@@ -59,7 +60,7 @@ class Package(NamedTuple):
     parameters: dict[str, Any]
 
 
-def compile_all(folder: Path, images: Images, num_gpus: int, gpu_type: str) -> None:
+def compile_all(folder: Path, images: Images, num_gpus: int, gpu_type: str, num_nodes: int) -> None:
     """Writes the YAML of every pipeline and prints the files' names.
 
     Raises:
@@ -68,7 +69,7 @@ def compile_all(folder: Path, images: Images, num_gpus: int, gpu_type: str) -> N
     images.use()
     from pipelines.compile import compile_pipelines
 
-    for file in compile_pipelines(folder, num_gpus, gpu_type):
+    for file in compile_pipelines(folder, num_gpus, gpu_type, num_nodes):
         say(str(file))
 
 
@@ -178,7 +179,7 @@ def _prepared(order: Order) -> Iterator[Package]:
     from homefeed.cli.parameters import read_parameters
     from pipelines.compile import build_pipeline
 
-    pipeline = build_pipeline(order.pipeline, order.num_gpus, order.gpu_type)
+    pipeline = build_pipeline(order.pipeline, order.num_gpus, order.gpu_type, order.num_nodes)
     parameters = read_parameters(order.pipeline, pipeline, order.parameters, order.recipe)
     if order.num_gpus and order.look_at_nodes:
         log.print(check_gpus(order.num_gpus, order.gpu_type), soft_wrap=True)

@@ -37,6 +37,13 @@ def _order(
     ] = None,
     gpus: Annotated[int, typer.Option(min=0, help="GPUs of a training; 0 trains on the CPU.")] = 0,
     gpu_type: GpuType = GPU,
+    nodes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Nodes of a training, each with so many GPUs; several need Kubeflow Trainer.",
+        ),
+    ] = 1,
     no_node_check: Annotated[
         bool,
         typer.Option(
@@ -71,6 +78,7 @@ def _order(
         images=cluster.Images(image, gpu_image),
         num_gpus=gpus,
         gpu_type=gpu_type,
+        num_nodes=nodes,
         look_at_nodes=not no_node_check,
         namespace=namespace,
         service_account=service_account,
@@ -112,9 +120,12 @@ def compile_command(
         ),
     ] = 1,
     gpu_type: GpuType = GPU,
+    nodes: Annotated[
+        int, typer.Option(min=2, help="Of the training in the files that end in _nodes.yaml.")
+    ] = 2,
 ) -> None:
     """Compile the pipelines into YAML that Kubeflow Pipelines takes."""
-    cluster.compile_all(output, cluster.Images(image, gpu_image), gpus, gpu_type)
+    cluster.compile_all(output, cluster.Images(image, gpu_image), gpus, gpu_type, nodes)
 
 
 @app.command()

@@ -9,19 +9,16 @@ from ibis.backends.duckdb import Backend
 from tqdm import tqdm
 
 from homefeed.contracts import Column
-from homefeed.dataset.history import add_histories
-from homefeed.dataset.layout import EXAMPLES_FOLDER, PIN_INDEX, SPLITS, USER_INDEX
+from homefeed.dataset.history import add_histories, add_num_today
+from homefeed.dataset.layout import EXAMPLES_FOLDER, NUM_TODAY, PIN_INDEX, SPLITS, USER_INDEX
 from homefeed.dataset.statistics import add_statistics
-from homefeed.features.config import FeaturesConfig
-from homefeed.features.encoder import (
-    HISTORY,
-    HISTORY_ACTIONS,
-    OUT_OF_VOCABULARY_ROW,
-    Vocabulary,
-)
+from homefeed.features.config import HISTORY, HISTORY_ACTIONS, HISTORY_TIMES, FeaturesConfig
+from homefeed.features.encoder import OUT_OF_VOCABULARY_ROW, Vocabulary
 
 EVENTS_AT_ONCE = 1_000_000
 """Users are taken in parts of about so many events, as lists are held in memory."""
+EXAMPLES_A_ROW_GROUP = 4_096
+"""Who reads the parts in order of time holds a row group of each."""
 
 
 def write_examples(
@@ -33,6 +30,8 @@ def write_examples(
     output: Path,
 ) -> None:
     """Writes `examples/<split>/<part>.parquet`, each ordered by timestamp and event_id.
+
+    A user's examples of a split are all in one part.
 
     Args:
         engine: where intermediate tables are kept.
@@ -55,11 +54,14 @@ def write_examples(
         PIN_INDEX,
         Column.TIMESTAMP,
         Column.ACTION,
+        Column.SOURCE_INTEREST,
         HISTORY,
         HISTORY_ACTIONS,
+        HISTORY_TIMES,
+        NUM_TODAY,
         *features.statistics.columns,
     )
-    lists = {HISTORY: "pin", HISTORY_ACTIONS: "action_row"}
+    lists = {HISTORY: "pin", HISTORY_ACTIONS: "action_row", HISTORY_TIMES: Column.TIMESTAMP.value}
     with tqdm(total=len(SPLITS) * num_parts, desc="writing examples", unit="part") as progress:
         for known, splits in _pools(prepared, is_split_by_time):
             # Sorted, so that the engine reads a part from its own blocks.
@@ -67,14 +69,14 @@ def write_examples(
                 "known", add_statistics(known, features.statistics).order_by("part"), overwrite=True
             )
             for part in range(num_parts):
-                of_part = staged.filter(_.part == part)
+                of_part = add_num_today(staged.filter(_.part == part), USER_INDEX)
                 with_histories = add_histories(of_part, USER_INDEX, lists, features.history)
                 for split in splits:
                     folder = output / EXAMPLES_FOLDER / split
                     folder.mkdir(parents=True, exist_ok=True)
                     examples = with_histories.filter(_.split == split).select(*columns)
                     examples.order_by(Column.TIMESTAMP, Column.EVENT_ID).to_parquet(
-                        folder / f"{part:05}.parquet"
+                        folder / f"{part:05}.parquet", row_group_size=EXAMPLES_A_ROW_GROUP
                     )
                     progress.update()
 

@@ -7,11 +7,12 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 from ibis import _
 
+from homefeed.contracts import Column
+from homefeed.dataset.layout import NUM_TODAY
+from homefeed.dataset.statistics import SECONDS_A_DAY
 from homefeed.features.config import HistoryConfig
 
 SECONDS_AN_HOUR = 3_600
-
-NOTHING = ibis.literal([], dt.Array(dt.null)).cast(dt.Array(dt.int32))
 
 
 def add_histories(
@@ -29,11 +30,11 @@ def add_histories(
     Args:
         events: events with event_id and timestamp.
         user: the column that tells users apart.
-        columns: name of a history -> the int32 column that it lists.
+        columns: name of a history -> the column that it lists.
         config: most recent events kept, and their delay.
 
     Returns:
-        The events with a list<int32> for each of `columns`; empty where there is nothing before.
+        The events with a list for each of `columns`; empty where there is nothing before.
     """
     in_order = ibis.window(group_by=user, order_by=[_.timestamp, _.event_id])
     length = config.length
@@ -57,10 +58,32 @@ def add_histories(
     some = joined[next(iter(columns))]
     num_too_late = some.length() - (joined.num_before - joined.block * length)
     histories = {}
-    for name in columns:
-        both = joined[name].concat(joined[_previous(name)].fill_null(NOTHING))
-        histories[name] = both[num_too_late : num_too_late + length].fill_null(NOTHING)
+    for name, own in columns.items():
+        nothing = ibis.literal([], dt.Array(dt.null)).cast(dt.Array(events[own].type()))
+        both = joined[name].concat(joined[_previous(name)].fill_null(nothing))
+        histories[name] = both[num_too_late : num_too_late + length].fill_null(nothing)
     return joined.mutate(**histories).drop("place", "num_before", "block", *map(_previous, columns))
+
+
+def add_num_today(events: ir.Table, user: str) -> ir.Table:
+    """Adds to each event how many of its user's came before it in the last 24 hours.
+
+    Of events of the same second, the earlier one of the source came before; an event that is 24
+    hours older counts.
+
+    Args:
+        events: events with event_id and timestamp.
+        user: the column that tells users apart.
+
+    Returns:
+        The events with `num_today`, int32.
+    """
+    in_order = ibis.window(group_by=user, order_by=[Column.TIMESTAMP, Column.EVENT_ID])
+    older = ibis.range_window(
+        preceding=(None, SECONDS_A_DAY + 1), group_by=user, order_by=Column.TIMESTAMP
+    )
+    num_today = ibis.row_number().over(in_order) - _.event_id.count().over(older)
+    return events.mutate(**{NUM_TODAY: num_today.cast("int32")})
 
 
 def _previous(name: str) -> str:

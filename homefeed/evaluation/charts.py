@@ -27,7 +27,7 @@ LABELS = {
 METRICS = {
     "recall": ("Recall", "share of right pins"),
     "ndcg": ("NDCG", "share of the ideal gain"),
-    "hit_rate": ("Hit rate", "share of users"),
+    "hit": ("Hit rate", "share of users"),
     "coverage": ("Coverage", "share of candidates"),
 }
 """Title and unit of each metric."""

@@ -17,7 +17,7 @@ DECAYED_POPULARITY = "decayed_popularity"
 EASE = "ease"
 
 Metrics = dict[str, float]
-"""By name and cutoff: "recall@10", "ndcg@10", "hit_rate@10", "coverage@10", ..."""
+"""By name and cutoff: "recall@10", "ndcg@10", "hit@10", "coverage@10", ..."""
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from homefeed.evaluation.layout import MODEL, Difference, HistoryBucket, Metrics
 from homefeed.ranking.metrics import (
     coverage_at_k,
     find_hits,
-    hit_rate_at_k,
+    hit_at_k,
     ndcg_at_k,
     recall_at_k,
 )
@@ -29,7 +29,7 @@ def measure_users(recommended: np.ndarray, relevant: Ragged, cutoffs: Sequence[i
     return {
         **{f"recall@{k}": recall_at_k(hits, num_relevant, k) for k in cutoffs},
         **{f"ndcg@{k}": ndcg_at_k(hits, num_relevant, k) for k in cutoffs},
-        **{f"hit_rate@{k}": hit_rate_at_k(hits, k) for k in cutoffs},
+        **{f"hit@{k}": hit_at_k(hits, k) for k in cutoffs},
     }
 
 

@@ -13,17 +13,21 @@ from homefeed.contracts import (
     METRIC,
     PIN_TOWER_FILE,
     USER_TOWER_FILE,
+    Column,
     Manifest,
     read_manifest,
     write_manifest,
 )
 from homefeed.export.layout import EXPORTED_TOWERS
 from homefeed.export.parity import SAMPLES_FILE, TOLERANCE
-from homefeed.export.plain import plain_pin_tower, plain_user_tower
+from homefeed.export.plain import plain_pin_tower, plain_user_tower, round_ids
+from homefeed.features.ages import NUM_AGE_BUCKETS
 from homefeed.features.encoder import (
+    CONDITION,
     FEATURES_FILE,
     HISTORY,
     HISTORY_ACTIONS,
+    HISTORY_AGES,
     NUMERIC,
     PADDING_ROW,
     FeatureEncoder,
@@ -56,6 +60,7 @@ def export_towers(towers: Path, output: Path) -> Manifest:
     source = read_manifest(towers, TOWERS)
     encoder = FeatureEncoder.load(towers / FEATURES_FILE)
     eager = load_towers(towers, encoder)
+    round_ids(eager)
     output.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(towers / FEATURES_FILE, output / FEATURES_FILE)
     _script(plain_user_tower(eager), output / USER_TOWER_FILE)
@@ -72,7 +77,7 @@ def export_towers(towers: Path, output: Path) -> Manifest:
                 "embedding_space": hashlib.sha256(repr(weights).encode()).hexdigest()[:16],
                 "dimension": eager.dimension,
                 "metric": METRIC,
-                "normalised": True,
+                "normalised": eager.normalise,
                 "parity": difference,
             },
         ),
@@ -88,7 +93,7 @@ def _check_parity(eager: TwoTowers, encoder: FeatureEncoder, output: Path) -> fl
     users, pins = _sample_users(encoder), _sample(encoder.pin_inputs, _generator())
     with torch.inference_mode():
         samples = {
-            USER_TOWER_FILE: (users, eager.embed_users(users).unsqueeze(1)),
+            USER_TOWER_FILE: (users, eager.embed_users(users).vectors),
             PIN_TOWER_FILE: (pins, eager.embed_pins(pins)),
         }
     torch.save(samples, output / SAMPLES_FILE)
@@ -111,9 +116,12 @@ def _sample_users(encoder: FeatureEncoder) -> dict[str, Tensor]:
     generator = _generator()
     length = encoder.config.history.length
     features = _sample(encoder.user_inputs, generator)
-    num_pins = len(encoder.vocabularies["pin_id"])
+    num_pins = len(encoder.vocabularies[Column.PIN_ID])
     features[HISTORY] = _rows(num_pins, length, generator)
     features[HISTORY_ACTIONS] = _rows(len(encoder.actions), length, generator)
+    features[HISTORY_AGES] = _rows(NUM_AGE_BUCKETS, length, generator)
+    if encoder.has_conditions:
+        features[CONDITION] = _rows(len(encoder.vocabularies[Column.INTERESTS]), 1, generator)
     return features
 
 

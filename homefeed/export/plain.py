@@ -1,59 +1,149 @@
 """The trained towers on plain torch modules, which script and need neither torchrec nor fbgemm."""
 
+import torch
 from torch import Tensor, nn
 
-from homefeed.features.encoder import PADDING_ROW
+from homefeed.export.int8 import Int8Vectors
+from homefeed.features.encoder import HISTORY, HISTORY_ACTIONS, HISTORY_AGES, PADDING_ROW
 from homefeed.towers.model import PIN, USER, TwoTowers
-from homefeed.towers.tower import Tower
+from homefeed.towers.tower import Items, PinTower, UserTower
 
 
-class PlainTower(nn.Module):
-    """A tower with its own copy of the embedding tables that it reads."""
+class PlainTables(nn.Module):
+    """Its own copy of the embedding tables that a tower reads."""
 
-    def __init__(self, tables: dict[str, Tensor], tower: Tower) -> None:
-        """Takes the trained parts.
-
-        Args:
-            tables: weights `[rows, d]` by bag, row 0 padding.
-            tower: the dense part.
-        """
+    def __init__(self, tables: dict[str, Tensor]) -> None:
+        """Takes the weights `[rows, d]` by name of the feature, row 0 padding."""
         super().__init__()
-        self.bags = list(tables)
+        self.names = list(tables)
+        shared: dict[int, nn.Embedding] = {}
         self.tables = nn.ModuleList(
-            nn.EmbeddingBag.from_pretrained(weight, mode="mean", padding_idx=PADDING_ROW)
+            shared.setdefault(
+                weight.data_ptr(), nn.Embedding.from_pretrained(weight, padding_idx=PADDING_ROW)
+            )
             for weight in tables.values()
         )
-        self.tower = tower
+
+    def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Looked-up items `[B, V, d]` by name; zeros for padding."""
+        found: dict[str, Tensor] = {}
+        for place, table in enumerate(self.tables):
+            rows = features[self.names[place]]
+            found[self.names[place]] = table(rows) * _is_there(rows).unsqueeze(2)
+        return found
+
+
+class PlainIds(nn.Module):
+    """The ID tables that a tower reads."""
+
+    def __init__(self, tables: list[nn.Module], names: list[str], features: list[str]) -> None:
+        """Takes the tables of some fields: their names, and the features with the rows."""
+        super().__init__()
+        self.tables, self.names, self.features = nn.ModuleList(tables), names, features
+
+    def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Mean vectors `[B, id_dimension]` by name of the field."""
+        found: dict[str, Tensor] = {}
+        for place, table in enumerate(self.tables):
+            found[self.names[place]] = table(features[self.features[place]])
+        return found
+
+
+class PlainPinTower(nn.Module):
+    """The pin tower as the corpus is embedded with it."""
+
+    def __init__(
+        self, tables: PlainTables, ids: PlainIds, tower: PinTower, bags: list[str]
+    ) -> None:
+        super().__init__()
+        self.tables, self.ids, self.tower, self.bags = tables, ids, tower, bags
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
-        """`features[name][B, n]` as the encoder makes them, to unit vectors `[B, D]`."""
-        bags: dict[str, Tensor] = {}
-        for place, table in enumerate(self.tables):
-            bags[self.bags[place]] = table(features[self.bags[place]])
+        """`features[name][N, n]` as the encoder makes them, to vectors `[N, D]`."""
+        found = self.tables(features)
+        bags = self.ids(features)
+        for name in self.bags:
+            bags[name] = _pool(found[name], features[name], "mean")
         return self.tower(bags, features)
 
 
 class PlainUserTower(nn.Module):
-    """The user tower as serving calls it: K vectors a user, of which this one has a single one."""
+    """The user tower as serving calls it."""
 
-    def __init__(self, tower: PlainTower) -> None:
+    def __init__(
+        self,
+        tables: PlainTables,
+        ids: PlainIds,
+        tower: UserTower,
+        bags: list[str],
+        pooling: str,
+        has_items: bool,
+    ) -> None:
         super().__init__()
-        self.tower = tower
+        self.tables, self.ids, self.tower, self.bags = tables, ids, tower, bags
+        self.pooling, self.has_items = pooling, has_items
+        # A script knows no names of a module's.
+        self.history, self.actions, self.ages = HISTORY, HISTORY_ACTIONS, HISTORY_AGES
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
-        """`features[name][B, n]` to unit vectors `[B, 1, D]`."""
-        return self.tower(features).unsqueeze(1)
+        """`features[name][B, n]` to K vectors a user `[B, K, D]`; those it has not are zeros."""
+        found = self.tables(features)
+        bags = self.ids(features)
+        for name in self.bags:
+            pooling = self.pooling if name == self.history else "mean"
+            bags[name] = _pool(found[name], features[name], pooling)
+        items: Items | None = None
+        if self.has_items:
+            items = Items(
+                found[self.history],
+                found[self.actions],
+                features[self.ages],
+                _is_there(features[self.history]),
+            )
+        vectors, _ = self.tower(bags, features, items)
+        return vectors
+
+
+def _pool(items: Tensor, rows: Tensor, pooling: str) -> Tensor:
+    """As in training: `items[B, V, d]` to `[B, d]`."""
+    num_there = _is_there(rows).sum(dim=1, keepdim=True).clamp(min=1).to(items.dtype)
+    return items.sum(dim=1) / (torch.sqrt(num_there) if pooling == "sqrt" else num_there)
+
+
+def _is_there(rows: Tensor, padding: int = PADDING_ROW) -> Tensor:
+    return rows != padding
+
+
+def round_ids(towers: TwoTowers) -> None:
+    """Gives ID tables that are exported in 8 bits the values they have there.
+
+    So the pins are embedded with the tables that users are.
+    """
+    if towers.has_int8_ids:
+        for table in towers.ids:
+            vectors = towers.id_table(table)
+            vectors.load(Int8Vectors(vectors.weight).whole().numpy())
 
 
 def plain_user_tower(towers: TwoTowers) -> PlainUserTower:
     """The user tower, ready to be scripted."""
-    return PlainUserTower(PlainTower(_tables(towers, USER), towers.user).eval())
+    own = (_tables(towers, USER), _ids(towers, USER), towers.user, towers.bags[USER])
+    return PlainUserTower(*own, towers.pooling, towers.has_items).eval()
 
 
-def plain_pin_tower(towers: TwoTowers) -> PlainTower:
+def plain_pin_tower(towers: TwoTowers) -> PlainPinTower:
     """The pin tower, ready to be scripted."""
-    return PlainTower(_tables(towers, PIN), towers.pin).eval()
+    own = (_tables(towers, PIN), _ids(towers, PIN), towers.pin, towers.bags[PIN])
+    return PlainPinTower(*own).eval()
 
 
-def _tables(towers: TwoTowers, side: str) -> dict[str, Tensor]:
-    return {bag: towers.table(bag).clone() for bag in towers.bags[side]}
+def _tables(towers: TwoTowers, side: str) -> PlainTables:
+    return PlainTables({name: towers.table(name) for name in towers.looked_up(side)})
+
+
+def _ids(towers: TwoTowers, side: str) -> PlainIds:
+    fields = towers.id_fields[side]
+    tables: list[nn.Module] = [towers.id_table(table) for table, _ in fields.values()]
+    if towers.has_int8_ids:
+        tables = [Int8Vectors(towers.id_table(table).weight) for table, _ in fields.values()]
+    return PlainIds(tables, list(fields), [feature for _, feature in fields.values()])

@@ -8,7 +8,13 @@ from homefeed.config import Config
 NUMERIC = "numeric"
 HISTORY = "history"
 HISTORY_ACTIONS = "history_actions"
-OWN_TENSORS = {"user": (NUMERIC, HISTORY, HISTORY_ACTIONS), "pin": (NUMERIC,)}
+HISTORY_TIMES = "history_times"
+HISTORY_AGES = "history_ages"
+CONDITION = "condition"
+OWN_TENSORS = {
+    "user": (NUMERIC, HISTORY, HISTORY_ACTIONS, HISTORY_AGES, CONDITION),
+    "pin": (NUMERIC,),
+}
 """Tensors that a tower is fed beside those of its features, which bear their columns' names."""
 
 

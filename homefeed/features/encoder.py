@@ -14,9 +14,12 @@ import msgspec
 import numpy as np
 
 from homefeed.contracts import Column
+from homefeed.features.ages import age_buckets
 from homefeed.features.config import (
+    CONDITION,
     HISTORY,
     HISTORY_ACTIONS,
+    HISTORY_AGES,
     NUMERIC,
     Categorical,
     Embedding,
@@ -141,15 +144,23 @@ class FeatureEncoder(msgspec.Struct, frozen=True, dict=True):
         """
         return self._encode(self.config.pin, self.pin_numeric, self.pin_moments, columns)
 
-    def encode_users(self, columns: Columns, histories: Sequence[Sequence[HistoryItem]]) -> Tensors:
+    def encode_users(
+        self,
+        columns: Columns,
+        histories: Sequence[Sequence[HistoryItem]],
+        conditions: Sequence[str | None] | None = None,
+    ) -> Tensors:
         """Encodes B users.
 
         Args:
             columns: raw values by column, B each: the user features.
             histories: B histories, most recent first; cut to the configured length.
+            conditions: the interest that each is asked for, None for no certain one; absent for
+                none at all.
 
         Returns:
-            As `encode_pins`, and `history` and `history_actions`, int64 [B, length].
+            As `encode_pins`; `history`, `history_actions` and `history_ages`, int64 [B, length];
+            where pins have the feature `interests`, `condition`, int64 [B, 1].
 
         Raises:
             ValueError: a feature's column is missing, or a value is of the wrong type.
@@ -159,12 +170,29 @@ class FeatureEncoder(msgspec.Struct, frozen=True, dict=True):
         encoded = self._encode(self.config.user, self.user_numeric, self.user_moments, columns)
         numeric = encoded.pop(NUMERIC, np.zeros((len(histories), 0), np.float32))
         tensors[NUMERIC] = np.concatenate([self.scale_lengths(lengths), numeric], axis=1)
+        if self.has_conditions:
+            tensors[CONDITION] = self.encode_conditions(conditions or [None] * len(histories))
         return tensors | encoded
 
+    @property
+    def has_conditions(self) -> bool:
+        """Whether interests have rows, so that users can be asked for one of them."""
+        return Column.INTERESTS in self.vocabularies
+
+    def encode_conditions(self, conditions: Sequence[str | None]) -> np.ndarray:
+        """Rows of B interests among the pins' interests, int64 [B, 1]; padding for none."""
+        rows = self.vocabularies[Column.INTERESTS].rows
+        found = [
+            PADDING_ROW if name is None else rows.get(name, OUT_OF_VOCABULARY_ROW)
+            for name in conditions
+        ]
+        return np.array(found, np.int64)[:, None]
+
     def encode_histories(self, histories: Sequence[Sequence[HistoryItem]]) -> Tensors:
-        """`history` and `history_actions`, int64 [B, length], of B histories."""
+        """History's pins, actions and ages, int64 [B, length] each, of B histories."""
         shape = (len(histories), self.config.history.length)
         pins, actions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        ages = np.zeros(shape, np.int64)
         pin_rows, action_rows = self.vocabularies[Column.PIN_ID].rows, self.actions.rows
         for row, history in enumerate(histories):
             kept = history[: shape[1]]
@@ -174,7 +202,8 @@ class FeatureEncoder(msgspec.Struct, frozen=True, dict=True):
             actions[row, : len(kept)] = [
                 action_rows.get(item.action, OUT_OF_VOCABULARY_ROW) for item in kept
             ]
-        return {HISTORY: pins, HISTORY_ACTIONS: actions}
+            ages[row, : len(kept)] = age_buckets(np.array([item.timestamp for item in kept]))
+        return {HISTORY: pins, HISTORY_ACTIONS: actions, HISTORY_AGES: ages}
 
     def scale_lengths(self, lengths: np.ndarray) -> np.ndarray:
         """History lengths [B] as the tower's first number, float32 [B, 1] in [0, 1]."""

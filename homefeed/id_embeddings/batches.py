@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from homefeed.frequencies.inclusion import log_inclusion
 from homefeed.id_embeddings.prepare import Pairs
 
 
@@ -43,10 +44,7 @@ class Batches:
         self.size = max(min(batch_size, len(pairs)) // world_size, 1) * world_size
         self._seed = seed
         shares = np.bincount(pairs.pins, minlength=pairs.num_pins) / len(pairs)
-        uniform = np.log1p(-1 / pairs.num_pins) if pairs.num_pins > 1 else -np.inf
-        with np.errstate(divide="ignore"):  # a share of 1 is log1p(-1), and comes out as log(1)
-            log_missing = (self.size - 1) * np.log1p(-shares) + self.size * uniform
-        self.log_q = np.log(-np.expm1(log_missing)).astype(np.float32)
+        self.log_q = log_inclusion(shares, self.size - 1, self.size, pairs.num_pins)
         """Log of the probability that the rest of a batch, or its draws, hold a pin, float32
         [num_pins]."""
 

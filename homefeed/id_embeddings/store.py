@@ -75,3 +75,20 @@ def version_of(manifest: Manifest) -> str:
     """The end of the window, UTC, so that versions sort by it; then a hash of the vectors."""
     assert manifest.window is not None
     return new_version(manifest.window.end, manifest.details["embedding_space"])
+
+
+def fetch_ids(store: str, version: str, to: Path) -> Path | None:
+    """Fetches the ID embeddings that a training was told to use.
+
+    Args:
+        store: URL of the store.
+        version: which ones; empty for none.
+        to: an empty folder, in which they get one of their own.
+
+    Returns:
+        That folder; None for none.
+    """
+    if not version:
+        return None
+    IdEmbeddingStore(store).fetch(version, to / version)
+    return to / version

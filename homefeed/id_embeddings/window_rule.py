@@ -58,6 +58,19 @@ def choose_table(tables: Sequence[PublishedTable], training: Window) -> Publishe
     )
 
 
+def check_window(manifest: Manifest, training: Window) -> None:
+    """Refuses ID embeddings that the towers may not use; see `choose_table`.
+
+    Args:
+        manifest: of the artifact.
+        training: the window of the examples that the towers learn from.
+
+    Raises:
+        ValueError: they do not end before it; names both windows.
+    """
+    choose_table([PublishedTable("given", manifest)], training)
+
+
 def _refusal(table: PublishedTable, training: Window) -> str:
     overlap = min(table.window.end, training.end) - max(table.window.start, training.start)
     reason = f"{_duration(overlap)} overlap" if overlap > 0 else "it comes after them"

@@ -50,7 +50,7 @@ def ndcg_at_k(hits: np.ndarray, num_relevant: np.ndarray, k: int) -> np.ndarray:
     return hits[:, :k] @ discounts / ideal
 
 
-def hit_rate_at_k(hits: np.ndarray, k: int) -> np.ndarray:
+def hit_at_k(hits: np.ndarray, k: int) -> np.ndarray:
     """1 for users with any hit among the first k of `hits[U, K]`, else 0: float64 [U]."""
     return np.any(hits[:, :k], axis=1).astype(np.float64)
 

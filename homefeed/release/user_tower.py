@@ -22,21 +22,31 @@ class UserTower:
         self,
         features: Sequence[Mapping[str, Any]],
         histories: Sequence[Sequence[HistoryItem]],
+        conditions: Sequence[str | None] | None = None,
     ) -> Tensors:
         """The tower's inputs of B users.
 
         Args:
             features: raw values by column of each user; an absent one is unknown.
             histories: engagements of each user, most recent first.
+            conditions: the interest that each is asked for, None for none in particular; to ask
+                for several, a user is given several times.
 
         Raises:
             ValueError: a value does not fit its feature.
         """
         columns = {name: [own.get(name) for own in features] for name in self._columns}
-        return self.encoder.encode_users(columns, histories)
+        return self.encoder.encode_users(columns, histories, conditions)
 
-    def embed(self, tensors: Tensors) -> np.ndarray:
-        """The vectors of B encoded users, K each: float32 little-endian [B, K, D]."""
+    def embed(self, tensors: Tensors) -> list[np.ndarray]:
+        """The vectors of each of B encoded users, float32 little-endian [K, D].
+
+        K is one, or as many as the user's history has clusters, the heaviest first.
+        """
         inputs = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
         with torch.inference_mode():
-            return self._tower(inputs).numpy().astype("<f4", copy=False)
+            vectors = self._tower(inputs).numpy().astype("<f4", copy=False)
+        # The tower gives zeros for clusters that a user has not.
+        is_there = vectors.any(axis=2)
+        is_there[:, 0] = True
+        return [own[kept] for own, kept in zip(vectors, is_there, strict=True)]

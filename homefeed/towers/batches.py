@@ -1,84 +1,101 @@
-"""Which examples meet in a batch, and how often each pin is drawn there.
+"""Which examples meet in a batch.
 
 The other rows of a batch are an example's negatives, and each comes with its pin's statistics at
 its own time. Drawn from the whole log, these would tell when a row happened: the towers would learn
 to match users and pins by date, which is worth nothing when the whole corpus is scored at one time.
-So a batch is drawn from a block of examples that follow each other, and the probability that it
-holds a pin follows from the pin's share of the block. Blocks are taken in order of time, so that
-what the towers saw last is what is served next.
+So a batch is drawn from a block of examples that follow each other. Blocks are taken in order of
+time, so that what the towers saw last is what is served next.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from itertools import islice
 
 import numpy as np
 
-
-class Rows(NamedTuple):
-    """One batch of B examples.
-
-    Attributes:
-        rows: places among the examples, int64 [B].
-        log_q: log of the probability that the rest of a batch holds the example's pin,
-            float32 [B].
-    """
-
-    rows: np.ndarray
-    log_q: np.ndarray
+from homefeed.towers.data import Examples
+from homefeed.towers.examples import ExampleStream
+from homefeed.towers.prefetch import prefetch
 
 
 class Batches:
     """The batches of each epoch; equal seeds give equal batches."""
 
-    def __init__(self, pins: np.ndarray, batch_size: int, block_batches: int, seed: int) -> None:
+    def __init__(
+        self,
+        stream: ExampleStream,
+        batch_size: int,
+        block_batches: int,
+        seed: int,
+        world_size: int = 1,
+    ) -> None:
         """Takes the examples.
 
         Args:
-            pins: the pin of each example, ordered by time, int64 [N].
+            stream: the examples.
             batch_size: examples a batch; fewer where there are not so many.
             block_batches: batches a block.
             seed: of the order.
+            world_size: processes, which share a batch equally.
         """
-        self._pins = pins
-        self._batch_size = min(batch_size, len(pins))
-        self._block_size = self._batch_size * block_batches
+        self._stream = stream
+        self.batch_size = max(min(batch_size, len(stream)) // world_size, 1) * world_size
+        self._block_size = self.batch_size * block_batches
         self._seed = seed
 
-    def epoch(self, epoch: int) -> list[Rows]:
-        """All batches of an epoch, block by block; a block's odd rest is left out."""
-        random = np.random.default_rng((self._seed, epoch))
-        return [batch for block in self._blocks(random) for batch in self._draw(block, random)]
+    @property
+    def num_examples(self) -> int:
+        """Examples in all."""
+        return len(self._stream)
+
+    def num_batches(self, epoch: int) -> int:
+        """Batches of an epoch; the borders of blocks leave out more or fewer examples."""
+        return sum(len(block) // self.batch_size for block in self._blocks(self._random(epoch)))
+
+    def epoch(
+        self, epoch: int, first_batch: int = 0
+    ) -> Generator[tuple[Examples, np.ndarray, bool], None, None]:
+        """The batches of an epoch: a block, rows of it, int64 [B], and whether it is its last.
+
+        A block's odd rest is left out.
+
+        Args:
+            epoch: which one.
+            first_batch: the batch to start at; blocks before its own are not read.
+        """
+        random = self._random(epoch)
+        blocks = list(self._blocks(random))
+        while blocks and first_batch >= len(blocks[0]) // self.batch_size:
+            block = blocks.pop(0)
+            random.permutation(len(block))
+            first_batch -= len(block) // self.batch_size
+        with closing(prefetch(self._stream.blocks(blocks))) as coming:
+            for examples in coming:
+                last = len(examples) // self.batch_size - 1
+                drawn = enumerate(self._draw(len(examples), random))
+                for place, batch in islice(drawn, first_batch, None):
+                    yield examples, batch, place == last
+                first_batch = 0
+
+    def _random(self, epoch: int) -> np.random.Generator:
+        return np.random.default_rng((self._seed, epoch))
 
     def _blocks(self, random: np.random.Generator) -> Iterator[range]:
         """Blocks whose borders differ from epoch to epoch."""
+        num_examples = len(self._stream)
         start = -int(random.integers(self._block_size))
-        while start < len(self._pins):
+        while start < num_examples:
             # A first or last block that holds no whole batch is part of its neighbour.
             stop = start + self._block_size
-            if stop < self._batch_size:
+            if stop < self.batch_size:
                 stop += self._block_size
-            if len(self._pins) - stop < self._batch_size:
-                stop = len(self._pins)
-            yield range(max(start, 0), min(stop, len(self._pins)))
+            if num_examples - stop < self.batch_size:
+                stop = num_examples
+            yield range(max(start, 0), min(stop, num_examples))
             start = stop
 
-    def _draw(self, block: range, random: np.random.Generator) -> Iterator[Rows]:
-        own = self._pins[block.start : block.stop]
-        size = self._batch_size
-        _, place, counts = np.unique(own, return_inverse=True, return_counts=True)
-        log_q = log_inclusion(counts / len(own), size - 1)[place]
-        shuffled = random.permutation(len(own))
-        for start in range(0, len(own) - size + 1, size):
-            rows = shuffled[start : start + size]
-            yield Rows(rows + block.start, log_q[rows])
-
-
-def log_inclusion(shares: np.ndarray, num_draws: int) -> np.ndarray:
-    """Log of the probability that any of some draws gives a pin, float32 [N].
-
-    Args:
-        shares: probability that one draw gives it, in (0, 1], [N].
-        num_draws: independent draws, at least 1.
-    """
-    with np.errstate(divide="ignore"):  # a share of 1 is log1p(-1), and comes out as log(1)
-        return np.log(-np.expm1(num_draws * np.log1p(-shares))).astype(np.float32)
+    def _draw(self, num_examples: int, random: np.random.Generator) -> Iterator[np.ndarray]:
+        """Batches of a block of some examples."""
+        shuffled = random.permutation(num_examples)
+        for start in range(0, num_examples - self.batch_size + 1, self.batch_size):
+            yield shuffled[start : start + self.batch_size]

@@ -3,6 +3,12 @@
 from typing import Any, Literal
 
 from homefeed.config import Config
+from homefeed.contracts import Column
+from homefeed.features.config import Categorical, FeaturesConfig
+from homefeed.towers.crossing.config import Crossing, MaskNetConfig
+from homefeed.towers.history.config import InterestsConfig, SequenceConfig
+from homefeed.towers.ids import PINS, USERS, IdsConfig
+from homefeed.towers.objectives.config import Objective, SampledSoftmaxConfig
 
 
 def _positive(config: Any, section: str, *names: str) -> None:
@@ -11,17 +17,40 @@ def _positive(config: Any, section: str, *names: str) -> None:
             raise ValueError(f"{section}.{name}={getattr(config, name)} must be positive")
 
 
-class MaskNetConfig(Config, frozen=True):
-    """Parallel MaskNet blocks and their bottleneck."""
+def _share(config: Any, section: str, *names: str) -> None:
+    for name in names:
+        if not 0 <= getattr(config, name) < 1:
+            raise ValueError(f"{section}.{name}={getattr(config, name)} must lie in [0, 1)")
 
-    blocks: int = 4
-    width: int = 128
-    """Output width of each block."""
-    ratio: float = 0.5
-    """Hidden width of the mask's MLP as a share of its input."""
+
+class PooledHistoryConfig(Config, frozen=True):
+    """The history's pins, and what was done with them, as one pooled embedding each."""
+
+    pooling: Literal["mean", "sqrt"] = "mean"
+    """mean: the sum over the number of items; sqrt: over its square root, which keeps how much is
+    known."""
+    actions: bool = True
+    """Whether what was done is a field beside the pins."""
+    own_table: bool = False
+    """Whether a pin's vector in a history is another than in the pin tower."""
+
+
+class ConditionConfig(Config, frozen=True):
+    """The interest that pins are asked for, as an input of the user tower.
+
+    Source: "Bootstrapping Conditional Retrieval", RecSys 2024 (arXiv 2508.16793). It needs the pin
+    feature `interests`.
+    """
+
+    none_share: float = 0.5
+    """Share of the examples that are trained without a condition, so that one tower serves both."""
+    source: Literal["target", "logged"] = "target"
+    """target: one of the interests of the pin that is to be found, by chance; logged: the interest
+    that the engagement came from (`source_interest`), and the target's where none was logged."""
 
     def __post_init__(self) -> None:
-        _positive(self, "towers.crossing", "blocks", "width", "ratio")
+        if not 0 <= self.none_share <= 1:
+            raise ValueError(f"towers.condition.none_share={self.none_share} must lie in [0, 1]")
 
 
 class TowersConfig(Config, frozen=True):
@@ -31,20 +60,42 @@ class TowersConfig(Config, frozen=True):
     """Width d of every field."""
     embedding_dimension: int = 64
     """Width D of the towers' output."""
-    crossing: MaskNetConfig = MaskNetConfig()
+    crossing: Crossing = MaskNetConfig()
+    """How a tower's fields become one vector."""
+    pin_crossing: Crossing | None = None
+    """The pin tower's, where it is another than the user tower's."""
     dropout: float = 0.0
-    """In the crossing's blocks."""
+    """In the crossings."""
+    normalise: bool = True
+    """Whether vectors are of unit length, so that scores are cosines."""
+    pooled_history: PooledHistoryConfig | None = PooledHistoryConfig()
+    """null leaves the pooled history out."""
+    sequence: SequenceConfig | None = None
+    """A transformer over the history's items, whose output is a field."""
+    interests: InterestsConfig | None = None
+    """Several embeddings a user, one for each cluster of the history."""
+    condition: ConditionConfig | None = None
+    """Conditional retrieval."""
+    ids: IdsConfig | None = None
+    """Pre-trained ID embeddings as fields."""
 
     def __post_init__(self) -> None:
         _positive(self, "towers", "field_dimension", "embedding_dimension")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"towers.dropout={self.dropout} must lie in [0, 1)")
+        _share(self, "towers", "dropout")
 
 
 class TrainingConfig(Config, frozen=True):
     """The training loop."""
 
+    examples: Literal["events", "users", "sequences"] = "events"
+    """events: each engagement, with what was known before it. users: each user once; of the whole
+    history, whatever its order, all of it is to be found: for data without an order in time.
+    sequences: each user once, every engagement of the newest `history.length` to be found from
+    those before it, by a causal `towers.sequence`."""
+    objective: Objective = SampledSoftmaxConfig()
+    """What is minimised."""
     batch_size: int = 2048
+    """Examples, or users, a batch."""
     block_batches: int = 8
     """Batches are drawn from blocks of so many of them that follow each other in time. Larger
     blocks mix more users; smaller ones have negatives whose statistics are of the same time."""
@@ -52,6 +103,8 @@ class TrainingConfig(Config, frozen=True):
     """An example with so many of its user's in the 24 hours before it is left out; null takes all.
     Where some users engage with hundreds of pins in one evening, what they took last outweighs what
     everybody takes first."""
+    action_weights: dict[str, float] = {}
+    """Weight of an example by its action; others weigh 1."""
     max_epochs: int = 5
     patience: int = 1
     """Training stops after so many epochs in a row without a better validation metric."""
@@ -65,25 +118,22 @@ class TrainingConfig(Config, frozen=True):
     """Share of each history's items that the user tower does not see in training. A user's examples
     of one day have one history; whole, it is soon known by heart."""
     learning_rate: float = 1e-3
+    last_rate: float = 0.5
+    """Share of the learning rate that its linear decay over `max_epochs` ends at. Examples come in
+    order of time: the last are the nearest to what is served, and should not count for nothing."""
     weight_decay: float = 0.0
-    temperature: float = 0.05
-    """Start of the softmax temperature."""
-    learn_temperature: bool = True
-    min_temperature: float = 0.01
     checkpoint_seconds: float = 30.0
     """An interrupted training goes on from where it was at most so long before."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
-        _positive(self, "training", "block_batches", "max_epochs", "learning_rate", "temperature")
-        _positive(self, "training", "min_temperature", "patience")
+        _positive(self, "training", "block_batches", "max_epochs", "learning_rate", "patience")
+        _share(self, "training", "history_dropout")
         most = self.max_examples_per_user_day
         if most is not None and most < 1:
             raise ValueError(
                 f"training.max_examples_per_user_day={most} must be at least 1, or null for all"
             )
-        if not 0 <= self.history_dropout < 1:
-            raise ValueError(f"training.history_dropout={self.history_dropout} must lie in [0, 1)")
         if self.batch_size < 2:
             raise ValueError(
                 f"training.batch_size={self.batch_size} must be at least 2: the other rows of the "
@@ -92,3 +142,81 @@ class TrainingConfig(Config, frozen=True):
         for name in ("weight_decay", "checkpoint_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"training.{name}={getattr(self, name)} must not be negative")
+        if not 0 <= self.last_rate <= 1:
+            raise ValueError(f"training.last_rate={self.last_rate} must lie in [0, 1]")
+        if bad := {name: w for name, w in self.action_weights.items() if w < 0}:
+            raise ValueError(f"training.action_weights={bad} must not be negative")
+        if self.examples == "users" and isinstance(self.objective, SampledSoftmaxConfig):
+            raise ValueError(
+                "training.examples='users' has many pins to find for each user, "
+                "training.objective.kind='sampled_softmax' finds one: give it full_softmax or "
+                "square"
+            )
+
+
+def check_together(towers: TowersConfig, training: TrainingConfig) -> None:
+    """Refuses sections that do not fit each other, before anything is read or trained.
+
+    Raises:
+        ValueError: names both sides.
+    """
+    if training.examples == "sequences":
+        if towers.sequence is None or not towers.sequence.causal:
+            raise ValueError(
+                "training.examples='sequences' needs a towers.sequence with causal: true: each "
+                "place must see older ones alone"
+            )
+        for name in ("pooled_history", "interests"):
+            if getattr(towers, name) is not None:
+                raise ValueError(
+                    f"training.examples='sequences' trains every place of a history at once, "
+                    f"towers.{name} sees the whole of it: set towers.{name}: null"
+                )
+    if towers.interests is not None and not isinstance(training.objective, SampledSoftmaxConfig):
+        raise ValueError(
+            f"towers.interests gives several embeddings a user, which "
+            f"training.objective.kind={training.objective.__struct_config__.tag!r} cannot train: "
+            "give it sampled_softmax"
+        )
+    if towers.condition is not None and training.examples != "events":
+        raise ValueError(
+            f"towers.condition needs a target of its own for each example, "
+            f"training.examples={training.examples!r} has many: set it to 'events'"
+        )
+    if not towers.normalise and isinstance(training.objective, SampledSoftmaxConfig):
+        raise ValueError(
+            "towers.normalise=false has no bound for scores, which "
+            "training.objective.kind='sampled_softmax' divides by a temperature below one: set "
+            "normalise: true"
+        )
+
+
+def check_features(
+    features: FeaturesConfig, towers: TowersConfig, training: TrainingConfig
+) -> None:
+    """Refuses towers and training that the features do not give what they need.
+
+    Raises:
+        ValueError: names both sides.
+    """
+    if towers.condition is not None:
+        _need(features, "pin", Column.INTERESTS, "towers.condition")
+    if towers.ids is not None:
+        for table, side, column in ((PINS, "pin", Column.PIN_ID), (USERS, "user", Column.USER_ID)):
+            if table in towers.ids.tables:
+                _need(features, side, column, f"towers.ids.tables: [{table}]")
+    if not isinstance(training.objective, SampledSoftmaxConfig) and features.statistics.columns:
+        raise ValueError(
+            "training.objective scores the whole catalogue, whose statistics "
+            f"{list(features.statistics.columns)} differ from example to example: set "
+            "features.statistics.half_life_days: [], or training.objective.kind: sampled_softmax"
+        )
+
+
+def _need(features: FeaturesConfig, side: str, column: str, what_for: str) -> None:
+    own = getattr(features, side)
+    if not any(isinstance(each, Categorical) and each.column == column for each in own):
+        raise ValueError(
+            f"{what_for} needs the feature {str(column)!r}: add "
+            f"{{kind: categorical, column: {column}}} to features.{side}"
+        )

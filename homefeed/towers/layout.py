@@ -22,7 +22,11 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
     validation: dict[str, float]
     """Metrics on the validation split, by name ("recall@10", ...)."""
     temperature: float
-    seconds: float
+    """Of the softmax; 1 for objectives without one."""
+    num_examples: int
+    """Examples, or users, that its batches held."""
+    seconds: dict[str, float]
+    """By part of a step: data, forward, backward, optimizer; without validation."""
 
 
 class Training(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,11 +17,12 @@ class Effective(msgspec.Struct, frozen=True):
     towers: TowersConfig
     training: TrainingConfig
     seed: int
+    id_dimension: int = 0
 
 
 def load_towers(folder: Path, encoder: FeatureEncoder) -> TwoTowers:
     """The towers of an artifact on the CPU, in eval mode."""
     effective = msgspec.json.decode((folder / TOWERS_CONFIG_FILE).read_bytes(), type=Effective)
-    towers = TwoTowers(encoder, effective.towers)
+    towers = TwoTowers(encoder, effective.towers, effective.id_dimension)
     towers.load_state_dict(torch.load(folder / WEIGHTS_FILE, weights_only=True))
     return towers.eval()

@@ -1,29 +1,24 @@
-"""The training loop: in-batch sampled softmax, early stop on validation, resumable."""
+"""The training loop: steps, early stop on validation, checkpoints."""
 
-import random
 import time
 from typing import Any
 
 import msgspec
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from homefeed.features.encoder import HISTORY, HISTORY_ACTIONS
-from homefeed.losses import sampled_softmax
-from homefeed.towers.batches import Batches, Rows
 from homefeed.towers.checkpoint import Checkpoints
-from homefeed.towers.config import TowersConfig, TrainingConfig
-from homefeed.towers.data import Batch, EncodedDataset, Examples
+from homefeed.towers.config import TrainingConfig
 from homefeed.towers.layout import Epoch
-from homefeed.towers.model import TwoTowers
+from homefeed.towers.objectives.learner import Inputs, Learner
+from homefeed.towers.samples.make import Samples
+from homefeed.towers.stopwatch import Stopwatch
 from homefeed.towers.validate import Validation
 
-WARM_UP_BATCHES = 50
-LAST_RATE = 0.5
-"""Share of the learning rate that the linear decay over `max_epochs` ends at: not near zero, as the
-examples that come last are the ones nearest to what is served."""
+WARM_UP = 50
+"""Batches over which the learning rate grows to its full size."""
 
 
 class Trainer:
@@ -31,46 +26,36 @@ class Trainer:
 
     def __init__(
         self,
-        encoded: EncodedDataset,
-        examples: Examples,
-        towers: TowersConfig,
+        learner: Learner,
+        samples: Samples,
         training: TrainingConfig,
         seed: int,
+        device: torch.device,
     ) -> None:
-        """Makes new towers.
+        """Takes new towers.
 
         Args:
-            encoded: users and pins of the data set.
-            examples: what to train on.
-            towers: shapes.
+            learner: towers and objective, on the device.
+            samples: what to train on.
             training: how.
-            seed: of weights, dropout and the order of examples.
-
-        Raises:
-            ValueError: no device of the kind asked for.
+            seed: of what objectives draw.
+            device: to train on.
         """
-        random.seed(seed)
-        np.random.seed(seed)
-        torch.manual_seed(seed)
-        self._config = training
-        self._encoded, self._examples = encoded, examples
-        self.device = choose_device(training.device)
-        self._batches = Batches(examples.pins, training.batch_size, training.block_batches, seed)
-        self._towers = TwoTowers(encoded.encoder, towers).to(self.device)
-        self._log_temperature = nn.Parameter(
-            torch.tensor(training.temperature, device=self.device).log(),
-            requires_grad=training.learn_temperature,
-        )
+        self._learner, self._samples, self._config, self._seed = learner, samples, training, seed
+        self._device = device
+        plain = [p for p in learner.towers.parameters() if p.requires_grad]
+        own = [p for p in learner.objective.parameters() if p.requires_grad]
         self._optimizer = torch.optim.AdamW(
             [
-                {"params": list(self._towers.parameters()), "weight_decay": training.weight_decay},
-                {"params": [self._log_temperature], "weight_decay": 0.0},
+                {"params": plain, "weight_decay": training.weight_decay},
+                *([{"params": own, "weight_decay": 0.0}] if own else []),
             ]
         )
-        self.num_parameters = sum(p.numel() for p in self._towers.parameters())
+        self.num_parameters = sum(p.numel() for p in learner.towers.parameters())
+        self.num_examples = samples.num_examples
         self._epochs: list[Epoch] = []
         self._losses: list[float] = []
-        self._seconds = 0.0
+        self._watch = Stopwatch()
         self.weights: dict[str, Tensor] = {}
         """What was trained, on the CPU."""
 
@@ -87,7 +72,7 @@ class Trainer:
         Raises:
             RuntimeError: the loss is no number any more.
         """
-        if (state := checkpoints.load(self.device)) is not None:
+        if (state := checkpoints.load(self._device)) is not None:
             self._restore(state)
         while len(self._epochs) < num_epochs and not (validation and self._is_stuck()):
             self._train_epoch(checkpoints)
@@ -96,41 +81,36 @@ class Trainer:
         return tuple(self._epochs)
 
     def _train_epoch(self, checkpoints: Checkpoints) -> None:
-        epoch = len(self._epochs) + 1
-        batches = self._batches.epoch(epoch)
-        first = len(self._losses)
-        started, saved = time.monotonic() - self._seconds, time.monotonic()
-        self._towers.train()
+        epoch, first = len(self._epochs) + 1, len(self._losses)
+        num_batches = self._samples.num_batches(epoch)
+        self._learner.train()
+        saved = time.monotonic()
+        samples = self._samples.epoch(epoch, first)
         with tqdm(
-            total=len(batches), initial=first, desc=f"epoch {epoch}", unit="batch"
+            total=num_batches, initial=first, desc=f"epoch {epoch}", unit="batch"
         ) as progress:
-            for place in range(first, len(batches)):
-                step = (epoch - 1) * len(batches) + place
-                self._set_rate(step, self._config.max_epochs * len(batches))
-                self._losses.append(self._step(batches[place]))
+            for number in range(first, num_batches):
+                self._set_rate(epoch - 1 + number / num_batches, number + (epoch > 1) * WARM_UP)
+                with self._watch.timed("data"):
+                    sample = next(samples)
+                    inputs = self._learner.objective.prepare(sample, (self._seed, epoch, number, 2))
+                self._losses.append(self._step(inputs))
                 progress.update()
                 progress.set_postfix(loss=f"{self._losses[-1]:.3f}", refresh=False)
-                self._seconds = time.monotonic() - started
                 if time.monotonic() - saved > self._config.checkpoint_seconds:
                     checkpoints.save(self._state())
                     saved = time.monotonic()
 
-    def _step(self, batch: Rows) -> float:
-        examples, rows = self._examples, batch.rows
-        statistics = {name: values[rows] for name, values in examples.statistics.items()}
-        known = self._encoded.users(examples.users[rows], examples.histories, rows)
-        users, pins = self._towers(
-            self._drop_history(known), self._encoded.pins(examples.pins[rows], statistics)
-        )
-        facts = (batch.log_q, examples.users[rows], examples.pins[rows])
-        log_q, user_ids, pin_ids = (torch.from_numpy(fact).to(self.device) for fact in facts)
-        loss = sampled_softmax(users, pins, self._log_temperature.exp(), log_q, user_ids, pin_ids)
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self._optimizer.step()
-        with torch.no_grad():
-            self._log_temperature.clamp_(min=float(np.log(self._config.min_temperature)))
-        value = loss.item()
+    def _step(self, inputs: Inputs) -> float:
+        with self._watch.timed("forward"):
+            loss = self._learner(inputs)
+        with self._watch.timed("backward"):
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+        with self._watch.timed("optimizer"):
+            self._optimizer.step()
+            self._learner.bound()
+            value = loss.item()
         if not np.isfinite(value):
             raise RuntimeError(
                 f"the training loss is {value} in epoch {len(self._epochs) + 1}, batch "
@@ -139,25 +119,21 @@ class Trainer:
             )
         return value
 
-    def _drop_history(self, users: Batch) -> Batch:
-        is_kept = torch.rand(users[HISTORY].shape) >= self._config.history_dropout
-        dropped = {name: users[name] * is_kept for name in (HISTORY, HISTORY_ACTIONS)}
-        return users | dropped
-
     def _end_epoch(self, validation: Validation | None) -> None:
         epoch = Epoch(
             epoch=len(self._epochs) + 1,
             train_loss=float(np.mean(self._losses)),
-            validation=validation.measure(self._towers) if validation else {},
-            temperature=self._log_temperature.exp().item(),
-            seconds=round(self._seconds, 3),
+            validation=validation.measure(self._learner.towers) if validation else {},
+            temperature=self._learner.temperature,
+            seconds={part: round(seconds, 3) for part, seconds in self._watch.seconds.items()},
+            num_examples=len(self._losses) * self._samples.batch_size,
         )
         self._epochs.append(epoch)
-        self._losses, self._seconds = [], 0.0
+        self._losses, self._watch = [], Stopwatch()
         if validation is None or self.best_epoch == epoch.epoch:
             self.weights = {
                 name: tensor.detach().cpu().clone()
-                for name, tensor in self._towers.state_dict().items()
+                for name, tensor in self._learner.towers.state_dict().items()
             }
         shown = ", ".join(f"{name} {value:.4f}" for name, value in epoch.validation.items())
         tqdm.write(f"epoch {epoch.epoch}: loss {epoch.train_loss:.4f}" + f", {shown}" * bool(shown))
@@ -172,50 +148,34 @@ class Trainer:
         num_epochs = len(self._epochs)
         return num_epochs > 0 and num_epochs - self.best_epoch >= self._config.patience
 
-    def _set_rate(self, step: int, num_steps: int) -> None:
-        warmed = min(1.0, (step + 1) / WARM_UP_BATCHES)
-        rate = self._config.learning_rate * warmed * max(LAST_RATE, 1 - step / num_steps)
+    def _set_rate(self, num_epochs: float, num_steps: int) -> None:
+        """The rate after so many epochs and steps."""
+        warmed = min(1.0, (num_steps + 1) / WARM_UP)
+        decayed = max(self._config.last_rate, 1 - num_epochs / self._config.max_epochs)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = self._config.learning_rate * warmed * decayed
 
     def _state(self) -> dict[str, Any]:
         return {
-            "towers": self._towers.state_dict(),
-            "log_temperature": self._log_temperature.detach(),
+            "learner": self._learner.state_dict(),
             "optimizer": self._optimizer.state_dict(),
+            "samples": self._samples.state(),
             "epochs": msgspec.to_builtins(self._epochs),
             "losses": self._losses,
-            "seconds": self._seconds,
+            "seconds": self._watch.seconds,
             "weights": self.weights,
             "random": torch.get_rng_state(),
             "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self._towers.load_state_dict(state["towers"])
-        with torch.no_grad():
-            self._log_temperature.copy_(state["log_temperature"])
+        self._learner.load_state_dict(state["learner"])
         self._optimizer.load_state_dict(state["optimizer"])
+        self._samples.restore(state["samples"])
         self._epochs = msgspec.convert(state["epochs"], list[Epoch])
-        self._losses, self._seconds = state["losses"], state["seconds"]
+        self._losses, self._watch.seconds = state["losses"], state["seconds"]
         self.weights = state["weights"]
         torch.set_rng_state(state["random"].cpu())
         if state["cuda_random"]:
             torch.cuda.set_rng_state_all([each.cpu() for each in state["cuda_random"]])
         tqdm.write(f"going on after {len(self._epochs)} epochs and {len(self._losses)} batches")
-
-
-def choose_device(wanted: str) -> torch.device:
-    """The device to train on.
-
-    Raises:
-        ValueError: a GPU is asked for and torch sees none.
-    """
-    if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            f"training.device={wanted!r} but torch {torch.__version__} sees no GPU: give the step "
-            "an accelerator and the GPU image, or set training.device: cpu"
-        )
-    return torch.device(wanted)

@@ -8,7 +8,7 @@ import pytest
 
 import components
 from components.image import IMAGE
-from pipelines.compile import PIPELINES, build_pipeline
+from pipelines.compile import ON_NODES, PIPELINES, build_pipeline
 
 FOLDER = Path(components.__file__).parent
 STAGES = sorted(path.parent.name for path in FOLDER.glob("*/component.py"))
@@ -51,9 +51,11 @@ def test_a_component_is_thin_and_measured_by_its_own_name(stage: str) -> None:
 
 
 def test_the_pipelines_use_every_component() -> None:
+    pipelines = [build_pipeline(name) for name in PIPELINES]
+    pipelines += [build_pipeline(name, num_nodes=2) for name in ON_NODES]
     used = {
         executor.removeprefix("exec-").replace("-", "_")
-        for name in PIPELINES
-        for executor in build_pipeline(name).pipeline_spec.deployment_spec["executors"]
+        for pipeline in pipelines
+        for executor in pipeline.pipeline_spec.deployment_spec["executors"]
     }
     assert sorted(used) == STAGES

@@ -14,7 +14,8 @@ from homefeed.export.export import export_towers
 from homefeed.features.encoder import FeatureEncoder
 from homefeed.index.build import build_index
 from homefeed.index.config import IndexConfig
-from homefeed.towers.config import MaskNetConfig, TowersConfig, TrainingConfig
+from homefeed.towers.config import TowersConfig, TrainingConfig
+from homefeed.towers.crossing.config import MaskNetConfig
 from homefeed.towers.load import load_towers
 from homefeed.towers.train import train_towers
 from tests.data_fixtures import TINY_FEATURES

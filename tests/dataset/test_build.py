@@ -52,6 +52,15 @@ def check_against_definition(dataset: Path, features: FeaturesConfig) -> Iterato
             recent = mine[: features.history.length]
             assert example["history"] == [e["pin_index"] for e in recent]
             assert example["history_actions"] == [actions.get(e["action"], 1) for e in recent]
+            assert example["history_times"] == [e["timestamp"] for e in recent]
+            tied = [
+                e
+                for e in known
+                if (e["user_index"], e["timestamp"]) == (example["user_index"], now)
+                and e["event_id"] < example["event_id"]
+            ]
+            today = [e for e in mine if now - e["timestamp"] <= DAY]
+            assert example["num_today"] == len(today) + len(tied)
             ages = [now - e["timestamp"] for e in before if e["pin_index"] == example["pin_index"]]
             statistics = features.statistics
             for days, name in zip(statistics.half_life_days, statistics.columns, strict=True):

@@ -31,7 +31,8 @@ TRAINING = Training(
             train_loss=5.0 / epoch,
             validation={"recall@10": 0.1 * epoch, "ndcg@10": 0.05 * epoch},
             temperature=0.05,
-            seconds=1.5,
+            num_examples=1000,
+            seconds={"forward": 1.5},
         )
         for epoch in (1, 2, 3)
     ),

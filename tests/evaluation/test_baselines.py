@@ -70,5 +70,7 @@ def test_ease_prefers_what_goes_together() -> None:
     known = Ragged.from_pairs(pairs[:, 0], pairs[:, 1], len(taken))
     users = np.array([20, 21])
     counts = np.bincount(pairs[:, 1]).astype(np.float32)
-    truth = Truth(users, ("a", "b"), known, known, np.arange(4, dtype=np.int32), counts, counts, 2)
+    truth = Truth(
+        users, ("a", "b"), known, known, known, np.arange(4, dtype=np.int32), counts, counts, 2
+    )
     assert rank_by_ease(truth, 1.0, 1).tolist() == [[1], [3]]

@@ -39,14 +39,14 @@ def test_the_model_is_measured_by_what_the_release_recommends(
             gains.append(gain / sum(1 / math.log2(i + 2) for i in range(min(k, len(right)))))
         assert model[f"recall@{k}"] == pytest.approx(np.mean(recalls))
         assert model[f"ndcg@{k}"] == pytest.approx(np.mean(gains))
-        assert model[f"hit_rate@{k}"] == pytest.approx(np.mean(np.array(recalls) > 0))
+        assert model[f"hit@{k}"] == pytest.approx(np.mean(np.array(recalls) > 0))
         assert model[f"coverage@{k}"] == pytest.approx(len(shown) / len(truth.candidates))
     # The comparison is not an empty one.
     assert 0 < model["recall@5"] < model["recall@20"] < 1
 
 
 def test_everyone_is_measured_by_everything(evaluation: Evaluation) -> None:
-    names = {f"{m}@{k}" for m in ("recall", "ndcg", "hit_rate", "coverage") for k in CUTOFFS}
+    names = {f"{m}@{k}" for m in ("recall", "ndcg", "hit", "coverage") for k in CUTOFFS}
     assert list(evaluation.recommenders) == ["model", "popularity", "decayed_popularity", "ease"]
     assert all(set(metrics) == names for metrics in evaluation.recommenders.values())
     assert evaluation.left_out == {}

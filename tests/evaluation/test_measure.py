@@ -72,6 +72,6 @@ def test_every_metric_has_every_cutoff() -> None:
         "recall@2": [1, 1],
         "ndcg@1": [1, 0],
         "ndcg@2": [1, pytest.approx(1 / np.log2(3))],
-        "hit_rate@1": [1, 0],
-        "hit_rate@2": [1, 1],
+        "hit@1": [1, 0],
+        "hit@2": [1, 1],
     }

@@ -115,7 +115,8 @@ def test_hostile_names_are_text(evaluation: Evaluation) -> None:
             train_loss=1.0,
             validation={hostile: 0.5},
             temperature=0.1,
-            seconds=1.0,
+            num_examples=64,
+            seconds={"data": 1.0},
         )
         for epoch in (1, 2)
     )

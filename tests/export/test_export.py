@@ -21,7 +21,8 @@ from homefeed.features.config import (
     StatisticsConfig,
 )
 from homefeed.features.encoder import FeatureEncoder, Moments, Vocabulary
-from homefeed.towers.config import MaskNetConfig, TowersConfig
+from homefeed.towers.config import TowersConfig
+from homefeed.towers.crossing.config import MaskNetConfig
 from homefeed.towers.model import TwoTowers
 
 CONFIG = TowersConfig(

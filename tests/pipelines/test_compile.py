@@ -18,6 +18,7 @@ GPU_FILES = [name for name in FILES if name.endswith("_gpu.yaml")]
 RETRIED = {
     "import-events",
     "train-towers",
+    "train-towers-on-nodes",
     "pretrain-ids",
     "embed-pins",
     "fetch-towers",
@@ -122,7 +123,7 @@ def test_every_step_asks_for_a_part_of_a_node_and_a_training_for_more(name: str)
 @pytest.mark.parametrize("name", [name for name in FILES if "refresh" not in name])
 def test_nothing_is_trained_for_a_store_that_cannot_be_reached(name: str) -> None:
     tasks = read(name).tasks
-    (training,) = {"train-towers", "pretrain-ids"} & set(tasks)
+    (training,) = {"train-towers", "train-towers-on-nodes", "pretrain-ids"} & set(tasks)
     waiting = {step for step, task in tasks.items() if "check-store" in _waits_for(task)}
     assert waiting == {training}
     assert "dependentTasks" not in tasks["check-store"]
@@ -248,7 +249,13 @@ def test_credentials_of_the_store_go_to_who_needs_them_and_may_be_absent(name: s
         for step, config in compiled.on_kubernetes.items()
         if "secretAsEnv" in config
     }
-    steps = {"check-store", "fetch-towers", "publish-release", "publish-ids"}
+    steps = {
+        "check-store",
+        "train-towers-on-nodes",
+        "fetch-towers",
+        "publish-release",
+        "publish-ids",
+    }
     assert set(given) == steps & set(compiled.tasks)
     for (secret,) in given.values():
         assert secret["optional"] is True

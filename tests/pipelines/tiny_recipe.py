@@ -8,7 +8,8 @@ import msgspec
 from homefeed.config import to_yaml
 from homefeed.events.config import EventsConfig
 from homefeed.recipe import Recipe
-from homefeed.towers.config import MaskNetConfig, TowersConfig, TrainingConfig
+from homefeed.towers.config import TowersConfig, TrainingConfig
+from homefeed.towers.crossing.config import MaskNetConfig
 from tests.data_fixtures import TINY_FEATURES
 
 TINY_TOWERS = TowersConfig(

@@ -11,7 +11,7 @@ from homefeed.ranking.metrics import (
     NO_PIN,
     coverage_at_k,
     find_hits,
-    hit_rate_at_k,
+    hit_at_k,
     ndcg_at_k,
     recall_at_k,
 )
@@ -42,11 +42,11 @@ def test_metrics_follow_their_definitions(users: list[tuple[list[int], set[int]]
     hits = find_hits(rankings, relevant)
     recall = recall_at_k(hits, relevant.lengths, k)
     ndcg = ndcg_at_k(hits, relevant.lengths, k)
-    hit_rate = hit_rate_at_k(hits, k)
+    hit = hit_at_k(hits, k)
     for row, (ranking, right) in enumerate(users):
         first = ranking[:k]
         assert recall[row] == len(right.intersection(first)) / len(right)
-        assert hit_rate[row] == float(not right.isdisjoint(first))
+        assert hit[row] == float(not right.isdisjoint(first))
         gain = sum(1 / math.log2(i + 2) for i, pin in enumerate(first) if pin in right)
         ideal = sum(1 / math.log2(i + 2) for i in range(min(k, len(right))))
         assert ndcg[row] == pytest.approx(gain / ideal)
@@ -59,7 +59,7 @@ def test_metrics_by_hand() -> None:
     hits = find_hits(rankings, relevant)
     assert hits.tolist() == [[False, True, False, True], [True, False, False, False], [False] * 4]
     assert recall_at_k(hits, relevant.lengths, 2).tolist() == [1 / 3, 1.0, 0.0]
-    assert hit_rate_at_k(hits, 1).tolist() == [0.0, 1.0, 0.0]
+    assert hit_at_k(hits, 1).tolist() == [0.0, 1.0, 0.0]
     # log2 of 3 and 5 for the hits at places 2 and 4; 1 + 1/log2(3) + 1/2 for three at the top.
     expected = (1 / math.log2(3) + 1 / math.log2(5)) / (1 + 1 / math.log2(3) + 0.5)
     assert ndcg_at_k(hits, relevant.lengths, 4) == pytest.approx([expected, 1.0, 0.0])

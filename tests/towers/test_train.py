@@ -3,27 +3,37 @@
 import json
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from msgspec.structs import replace
 
 from homefeed.contracts import read_manifest
 from homefeed.dataset.build import build_dataset
 from homefeed.dataset.config import DatasetConfig
 from homefeed.dataset.statistics import statistics_at
 from homefeed.engine import open_engine
-from homefeed.features.config import HistoryConfig
+from homefeed.export.export import export_towers
+from homefeed.features.config import HistoryConfig, StatisticsConfig
 from homefeed.features.encoder import FeatureEncoder, HistoryItem
-from homefeed.towers.batches import Rows
 from homefeed.towers.checkpoint import Checkpoints
-from homefeed.towers.config import MaskNetConfig, TowersConfig, TrainingConfig
-from homefeed.towers.data import EncodedDataset, read_examples
+from homefeed.towers.config import ConditionConfig, TowersConfig, TrainingConfig
+from homefeed.towers.crossing.config import DHENConfig, MaskNetConfig
+from homefeed.towers.data import EncodedDataset
+from homefeed.towers.device import choose_device
+from homefeed.towers.examples import ExampleStream
+from homefeed.towers.history.config import ClusteringConfig, MindConfig, SequenceConfig
 from homefeed.towers.layout import read_training
 from homefeed.towers.load import load_towers
+from homefeed.towers.objectives.config import (
+    FullSoftmaxConfig,
+    SampledSoftmaxConfig,
+    SquareConfig,
+)
+from homefeed.towers.objectives.learner import Inputs
 from homefeed.towers.train import train_towers
-from homefeed.towers.trainer import Trainer, choose_device
+from homefeed.towers.trainer import Trainer
 from tests.data_fixtures import TINY_FEATURES
 
 TOWERS = TowersConfig(
@@ -85,7 +95,7 @@ def test_equal_seeds_give_equal_weights(tiny_dataset: Path, trained: Path, tmp_p
 def test_a_refit_learns_from_the_validation_part_too(
     tiny_dataset: Path, trained: Path, tmp_path: Path
 ) -> None:
-    config = msgspec.structs.replace(TRAINING, refit=True)
+    config = replace(TRAINING, refit=True)
     manifest = train_towers(tiny_dataset, TOWERS, config, 7, tmp_path / "towers")
     before = read_manifest(trained, "towers")
     # How long to train was chosen without it.
@@ -103,6 +113,21 @@ def test_a_refit_learns_from_the_validation_part_too(
     )
 
 
+def interrupt_after(monkeypatch: pytest.MonkeyPatch, num_steps: int) -> None:
+    """Breaks the next training off before its so many-th step."""
+    num_done = 0
+    real_step = Trainer._step
+
+    def step_until_interrupted(self: Trainer, inputs: Inputs) -> float:
+        nonlocal num_done
+        num_done += 1
+        if num_done == num_steps:
+            raise KeyboardInterrupt
+        return real_step(self, inputs)
+
+    monkeypatch.setattr(Trainer, "_step", step_until_interrupted)
+
+
 @pytest.mark.parametrize(("refit", "interrupted_at"), [(False, 17), (True, 72)])
 def test_an_interrupted_training_ends_as_if_it_had_not_been(
     tiny_dataset: Path,
@@ -111,27 +136,102 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(
     refit: bool,
     interrupted_at: int,
 ) -> None:
-    config = msgspec.structs.replace(TRAINING, refit=refit)
+    config = replace(TRAINING, refit=refit)
     train_towers(tiny_dataset, TOWERS, config, 7, tmp_path / "whole")
-    num_done = 0
-    real_step = Trainer._step
-
-    def step_until_interrupted(self: Trainer, batch: Rows) -> float:
-        nonlocal num_done
-        num_done += 1
-        if num_done == interrupted_at:
-            raise KeyboardInterrupt
-        return real_step(self, batch)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Trainer, "_step", step_until_interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            train_towers(tiny_dataset, TOWERS, config, 7, tmp_path / "towers", tmp_path / "saved")
+    interrupt_after(monkeypatch, interrupted_at)
+    with pytest.raises(KeyboardInterrupt):
+        train_towers(tiny_dataset, TOWERS, config, 7, tmp_path / "towers", tmp_path / "saved")
+    monkeypatch.undo()
     assert len(list((tmp_path / "saved").iterdir())) == 1 + refit
     train_towers(tiny_dataset, TOWERS, config, 7, tmp_path / "towers", tmp_path / "saved")
     for name, tensor in weights(tmp_path / "whole").items():
         assert torch.equal(tensor, weights(tmp_path / "towers")[name]), name
     assert not list((tmp_path / "saved").iterdir())
+
+
+VARIANTS: dict[str, tuple[TowersConfig, TrainingConfig]] = {
+    "dhen": (replace(TOWERS, crossing=DHENConfig(heads=2, mlp_width=16)), TRAINING),
+    "sequence": (replace(TOWERS, sequence=SequenceConfig(dropout=0.1)), TRAINING),
+    "clusters": (replace(TOWERS, interests=ClusteringConfig(embeddings=3)), TRAINING),
+    "mind": (replace(TOWERS, interests=MindConfig(embeddings=3)), TRAINING),
+    "condition": (replace(TOWERS, condition=ConditionConfig()), TRAINING),
+    "uniform": (TOWERS, replace(TRAINING, objective=SampledSoftmaxConfig(num_uniform=32))),
+    "streaming": (
+        TOWERS,
+        replace(TRAINING, objective=SampledSoftmaxConfig(frequencies="streaming", corrected=True)),
+    ),
+    "count_min": (
+        TOWERS,
+        replace(TRAINING, objective=SampledSoftmaxConfig(frequencies="count_min")),
+    ),
+}
+WITHOUT_STATISTICS: dict[str, tuple[TowersConfig, TrainingConfig]] = {
+    "full": (TOWERS, replace(TRAINING, objective=FullSoftmaxConfig())),
+    "users": (
+        replace(TOWERS, normalise=False),
+        replace(TRAINING, examples="users", objective=SquareConfig(), batch_size=16),
+    ),
+    "sequences": (
+        replace(TOWERS, sequence=SequenceConfig(causal=True), pooled_history=None),
+        replace(TRAINING, examples="sequences", objective=FullSoftmaxConfig(), batch_size=8),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def without_statistics(tiny_events: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("without") / "dataset"
+    features = replace(TINY_FEATURES, statistics=StatisticsConfig(half_life_days=()))
+    build_dataset(tiny_events, DatasetConfig(), features, seed=0, output=output)
+    return output
+
+
+@pytest.mark.parametrize("name", [*VARIANTS, *WITHOUT_STATISTICS])
+def test_every_kind_of_towers_learns_and_exports(
+    name: str,
+    tiny_dataset: Path,
+    without_statistics: Path,
+    tmp_path: Path,
+) -> None:
+    dataset = tiny_dataset if name in VARIANTS else without_statistics
+    towers, training = (VARIANTS | WITHOUT_STATISTICS)[name]
+    train_towers(dataset, towers, training, 7, tmp_path / "whole")
+    epochs = read_training(tmp_path / "whole").epochs
+    assert epochs[-1].train_loss < epochs[0].train_loss
+    # 10 of the 56 pins, drawn at random, would find less than a fifth.
+    assert max(epoch.validation["recall@10"] for epoch in epochs) > 0.25
+    assert export_towers(tmp_path / "whole", tmp_path / "exported").details["parity"] < 1e-5
+
+
+@pytest.mark.parametrize("name", ["uniform", "count_min"])
+@pytest.mark.parametrize("interrupted_at", [3, 5, 6])
+def test_what_has_been_seen_is_known_after_a_break(
+    name: str,
+    interrupted_at: int,
+    tiny_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Blocks of two batches: a break within one, and between two."""
+    towers, training = VARIANTS[name]
+    training = replace(training, max_epochs=1, block_batches=2)
+    train_towers(tiny_dataset, towers, training, 7, tmp_path / "whole")
+    interrupt_after(monkeypatch, interrupted_at)
+    with pytest.raises(KeyboardInterrupt):
+        train_towers(tiny_dataset, towers, training, 7, tmp_path / "towers", tmp_path / "saved")
+    monkeypatch.undo()
+    train_towers(tiny_dataset, towers, training, 7, tmp_path / "towers", tmp_path / "saved")
+    for tensor, expected in weights(tmp_path / "towers").items():
+        assert torch.equal(expected, weights(tmp_path / "whole")[tensor]), tensor
+
+
+@pytest.mark.parametrize("objective", [FullSoftmaxConfig(), SquareConfig()])
+def test_a_catalogue_has_no_statistics(
+    tiny_dataset: Path, tmp_path: Path, objective: FullSoftmaxConfig | SquareConfig
+) -> None:
+    training = replace(TRAINING, objective=objective)
+    with pytest.raises(ValueError, match=r"set features.statistics.half_life_days: \[\]"):
+        train_towers(tiny_dataset, TOWERS, training, 7, tmp_path / "towers")
 
 
 def test_another_trainings_or_a_damaged_checkpoint_is_not_taken(tmp_path: Path) -> None:
@@ -161,7 +261,8 @@ def test_batches_are_what_the_encoder_makes_of_the_raw_values(tiny_dataset: Path
     """The arrays of training against the one encoder that serving uses, row by row."""
     encoder = FeatureEncoder.load(tiny_dataset / "features.json")
     encoded = EncodedDataset(tiny_dataset, encoder)
-    examples = read_examples(tiny_dataset, ("train",), encoder)
+    stream = ExampleStream(tiny_dataset, ("train",), encoder)
+    (examples,) = stream.blocks([range(len(stream))])
     users = pq.read_table(tiny_dataset / "users.parquet").to_pylist()
     pins = pq.read_table(tiny_dataset / "pins.parquet").to_pylist()
     raw = {
@@ -177,11 +278,15 @@ def test_batches_are_what_the_encoder_makes_of_the_raw_values(tiny_dataset: Path
     actions = encoder.actions.values
     histories = [
         [
-            HistoryItem(pins[pin]["pin_id"], actions[action - 2], 0)
-            for pin, action in zip(h, a, strict=True)
+            HistoryItem(pins[pin]["pin_id"], actions[action - 2], time)
+            for pin, action, time in zip(h, a, t, strict=True)
         ]
-        for h, a in (
-            (examples.histories.pins[slice(*span)], examples.histories.actions[slice(*span)])
+        for h, a, t in (
+            (
+                examples.histories.pins[slice(*span)],
+                examples.histories.actions[slice(*span)],
+                examples.histories.times[slice(*span)],
+            )
             for span in (
                 (examples.histories.offsets[r], examples.histories.offsets[r + 1]) for r in rows
             )
@@ -244,7 +349,7 @@ def test_validation_ranks_as_serving_would(tiny_dataset: Path, trained: Path) ->
             n: torch.from_numpy(t) for n, t in encoder.encode_users(columns, [history]).items()
         }
         with torch.inference_mode():
-            scores = (towers.embed_users(tensors) @ vectors.T)[0].tolist()
+            scores = (towers.embed_users(tensors).vectors[0] @ vectors.T)[0].tolist()
         ranked = [p for _, p in sorted(zip(scores, candidates, strict=True), reverse=True)]
         best = [pin for pin in ranked if pin not in seen][:10]
         recalls.append(len(relevant & set(best)) / len(relevant))
@@ -269,9 +374,7 @@ def test_training_runs_on_a_gpu(tiny_dataset: Path, tmp_path: Path) -> None:
 
 
 def test_a_log_in_which_nobody_has_a_history_trains(tiny_events: Path, tmp_path: Path) -> None:
-    features = msgspec.structs.replace(
-        TINY_FEATURES, history=HistoryConfig(length=5, delay_hours=24 * 365)
-    )
+    features = replace(TINY_FEATURES, history=HistoryConfig(length=5, delay_hours=24 * 365))
     build_dataset(tiny_events, DatasetConfig(), features, 0, tmp_path / "dataset")
     config = TrainingConfig(batch_size=64, max_epochs=1)
     train_towers(tmp_path / "dataset", TOWERS, config, 0, tmp_path / "towers")

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
+from homefeed.frequencies.inclusion import log_inclusion
 from homefeed.id_embeddings.batches import Batches
 from homefeed.id_embeddings.prepare import Pairs
 from homefeed.losses import sampled_softmax
-from homefeed.towers.batches import log_inclusion
 
 TEMPERATURE = 0.2
 # User 2's copy of pin 8 is no negative of user 1, who has engaged with it, nor is a drawn one.

@@ -8,7 +8,8 @@ an MLP makes of the whole input.
 import torch
 from torch import Tensor, nn
 
-from homefeed.towers.config import MaskNetConfig
+from homefeed.towers.crossing.config import MaskNetConfig
+from homefeed.towers.crossing.norm import FieldNorm
 
 
 class MaskBlock(nn.Module):
@@ -48,8 +49,7 @@ class MaskNet(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.norm_weight = nn.Parameter(torch.ones(num_fields, dimension))
-        self.norm_bias = nn.Parameter(torch.zeros(num_fields, dimension))
+        self.norm = FieldNorm(num_fields, dimension)
         input_width = num_fields * dimension
         self.blocks = nn.ModuleList(
             MaskBlock(input_width, config, dropout) for _ in range(config.blocks)
@@ -63,6 +63,5 @@ class MaskNet(nn.Module):
 
     def forward(self, fields: Tensor) -> Tensor:
         """`fields[B, F, d]` to `[B, output_width]`."""
-        normalised = nn.functional.layer_norm(fields, fields.shape[-1:])
-        x = (normalised * self.norm_weight + self.norm_bias).flatten(1)
+        x = self.norm(fields).flatten(1)
         return self.bottleneck(torch.cat([block(x) for block in self.blocks], dim=1))

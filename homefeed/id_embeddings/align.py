@@ -1,0 +1,16 @@
+"""Brings ID embeddings into the order of an encoder's vocabulary, as the towers look ids up."""
+
+import numpy as np
+
+from homefeed.features.encoder import FIRST_ROW, Vocabulary
+from homefeed.id_embeddings.tables import OUT_OF_TABLE_ROW, IdTable
+
+
+def align(table: IdTable, vocabulary: Vocabulary) -> np.ndarray:
+    """The vectors of a vocabulary's ids, float32 `[len(vocabulary), D]`.
+
+    Padding, the out-of-vocabulary row and ids that the table lacks are zeros, its out-of-table row.
+    """
+    rows = np.full(len(vocabulary), OUT_OF_TABLE_ROW, np.int64)
+    rows[FIRST_ROW:] = table.rows(vocabulary.values)
+    return table.vectors[rows]

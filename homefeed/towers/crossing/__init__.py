@@ -1,0 +1,1 @@
+"""Feature crossing: fields become one vector."""

@@ -1,0 +1,1 @@
+"""What the user tower makes of a history, item by item."""

@@ -1,0 +1,20 @@
+"""The several embeddings that a configuration asks for."""
+
+from torch import nn
+
+from homefeed.towers.history.clustering import Clustering
+from homefeed.towers.history.config import InterestsConfig, MindConfig
+from homefeed.towers.history.mind import Mind
+
+
+def make_interests(dimension: int, length: int, config: InterestsConfig) -> nn.Module:
+    """A module from items `[B, L, d]` to clusters `[B, K, d]`; see `Clustering`.
+
+    Args:
+        dimension: width of an item, d.
+        length: most items, L.
+        config: of the clusters.
+    """
+    if isinstance(config, MindConfig):
+        return Mind(dimension, length, config)
+    return Clustering(dimension, config)

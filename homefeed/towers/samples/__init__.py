@@ -1,0 +1,1 @@
+"""What one step of training takes: points, and the pins to be found from them."""
