@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --retries 10 install --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo measure images test e2e-cluster lint format generate lock clean
+.PHONY: help setup demo measure results images test e2e-cluster lint format generate lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ measure: $(INSTALLED) ## Measure the README's figures again, from nothing, and w
 	@rm -rf build/measure
 	@$(BIN)/homefeed demo --work build/measure --results docs/results/demo.json
 	@$(BIN)/python -m homefeed.evaluation.results README.md
+
+results: $(INSTALLED) ## Run all experiments (hours, resumable), or EXPERIMENT=..., and write docs/results
+	@$(BIN)/python -m benchmarks.run $(EXPERIMENT)
 
 images: $(INSTALLED) ## Build the container images (needs podman)
 	@$(BIN)/python -m images.build $(if $(RESULTS),--results $(RESULTS))

@@ -74,7 +74,7 @@ class BaselinesConfig(Config, frozen=True, kw_only=True):
     """Baselines, with what is tried on the validation split for each."""
 
     popularity: bool = True
-    half_life_days: tuple[float, ...] = (3.0, 7.0, 30.0)
+    half_life_days: tuple[float, ...] = (1.0, 3.0, 7.0, 30.0, 90.0)
     """Of decayed popularity; none leaves it out, as do the others."""
     ease_regularisation: tuple[float, ...] = (100.0, 300.0, 500.0, 1000.0, 2000.0)
     ials_factors: tuple[int, ...] = (32, 64, 128)

@@ -22,7 +22,7 @@ from homefeed.id_embeddings.pretrain import pretrain_ids
 
 EVENTS_CODE = ("homefeed/contracts", "homefeed/events")
 DATASET_CODE = (*EVENTS_CODE, "homefeed/features", "homefeed/dataset")
-IDS_CODE = (*EVENTS_CODE, "homefeed/id_embeddings")
+IDS_CODE = (*EVENTS_CODE, "homefeed/distributed", "homefeed/id_embeddings")
 
 
 class Data:

@@ -42,5 +42,5 @@ def rank_by_ials(
     # Its own threads share the work; those of the BLAS below would fight them.
     with threadpool_limits(1, "blas"):
         model.fit(events, show_progress=False)
-    users, pins = model.user_factors[truth.users], model.item_factors
+    users, pins = np.asarray(model.user_factors)[truth.users], np.asarray(model.item_factors)
     return rank_by_scores(truth, lambda row: pins @ users[row], k, "iALS")

@@ -16,7 +16,14 @@ from benchmarks.config import GENERAL_METRICS, RankingConfig
 from homefeed.evaluation.interests import average_by_user, on_topic_at_k
 from homefeed.evaluation.offline import OfflineTest
 from homefeed.ranking.diversity import intra_list_diversity
-from homefeed.ranking.metrics import coverage_at_k, find_hits, hit_at_k, ndcg_at_k, recall_at_k
+from homefeed.ranking.metrics import (
+    NO_PIN,
+    coverage_at_k,
+    find_hits,
+    hit_at_k,
+    ndcg_at_k,
+    recall_at_k,
+)
 from homefeed.towers.model import TwoTowers
 
 
@@ -67,11 +74,13 @@ def measure_towers(
     hits = find_hits(ranking, questions.relevant)
     for metric in of_interests:
         name, k = _parse(metric)
+        counts = questions.is_rare if name == "recall_within_rare" else None
         if name == "on_topic":
             values = on_topic_at_k(ranking, questions, test.interests, k)
+            # A user may have seen all there is of an interest.
+            counts = ranking[:, 0] != NO_PIN
         else:
             values = recall_at_k(hits, questions.relevant.lengths, k)
-        counts = questions.is_rare if name == "recall_within_rare" else None
         measured.per_user[metric] = average_by_user(values, questions.rows, num_users, counts)
     return measured
 

@@ -27,6 +27,7 @@ from homefeed.towers.train import train_towers
 
 TRAINING_CODE = (
     *DATASET_CODE,
+    "homefeed/distributed",
     "homefeed/id_embeddings",
     "homefeed/ranking",
     "homefeed/losses",
@@ -157,7 +158,8 @@ class Runs:
         folder = self._work / "runs"
         folder.mkdir(parents=True, exist_ok=True)
         users = folder / f"{key}.npz"
-        np.savez_compressed(users, users=test.truth.users, **measured.per_user)
+        arrays: dict[str, Any] = {"users": test.truth.users, **measured.per_user}
+        np.savez_compressed(users, **arrays)
         outcome = Outcome(
             configuration=name,
             seed=seed,

@@ -57,7 +57,7 @@ def build_pipeline() -> GraphComponent:
             webhook: URL that gets a POST with how the run ended; empty for none.
         """
         with report_at_end(NAME, webhook, last_step="publish-release"):
-            sections = read_recipe(recipe=recipe)
+            sections = read_recipe(recipe=recipe, store=store)
             prepare(sections, "Read the recipe", HOUR)
             # The state of the source is looked at in every run, and KFP knows a step by its inputs.
             sections.set_caching_options(enable_caching=False)

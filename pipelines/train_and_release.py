@@ -134,7 +134,7 @@ def make_release(
         gpu_type: the cluster's name of the resource.
         num_nodes: that train together.
     """
-    sections = read_recipe(recipe=recipe)
+    sections = read_recipe(recipe=recipe, store=store)
     prepare(sections, "Read the recipe", HOUR)
     # The state of the source is looked at in every run, and KFP knows a step by its inputs.
     sections.set_caching_options(enable_caching=False)
@@ -162,8 +162,8 @@ def make_release(
 
     what = {
         "dataset": dataset,
-        "ids": chosen.output,
-        "store": store,
+        "ids": chosen.outputs["version"],
+        "store": chosen.outputs["store"],
         "config": part["towers"],
         "training": part["training"],
         "seed": part["seed"],

@@ -1,1 +1,1 @@
-"""Step 4 of ID pre-training: the tables go to where the towers' training takes them from."""
+"""Step 4: the ID embeddings that the towers may use, where they use any."""

@@ -8,6 +8,7 @@ from components.step import step
 @step
 def read_recipe(
     recipe: str,
+    store: str,
 ) -> NamedTuple(  # pyrefly: ignore[invalid-annotation]
     "Sections",
     [
@@ -30,6 +31,7 @@ def read_recipe(
 
     Args:
         recipe: the name of a recipe that homefeed ships, or a recipe's YAML.
+        store: URL of the store that ID embeddings are taken from; may be empty where none are used.
     """
     from homefeed.stage import stage
 
@@ -37,12 +39,14 @@ def read_recipe(
         from homefeed import recipe as recipes
         from homefeed.config import from_yaml, to_yaml
         from homefeed.events.importing import source_fingerprint
+        from homefeed.towers.choose_ids import require_store
 
         # Every recipe has a colon, no name has one.
         if ":" in recipe:
             parsed = from_yaml(recipe, recipes.Recipe, "the recipe")
         else:
             parsed = recipes.read_recipe(recipe)
+        require_store(parsed.towers, store)
         return (
             to_yaml(parsed.events),
             to_yaml(parsed.features),

@@ -124,7 +124,8 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     if value is NODEFAULT:
         return "required"
     if isinstance(value, Config):
-        return ""
+        about = value.__struct_config__
+        return f"`{about.tag_field}: {about.tag}`" if about.tag else ""
     return f"`{msgspec.json.encode(value).decode()}`"
 
 

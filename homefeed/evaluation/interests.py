@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from homefeed.contracts import Column
@@ -46,7 +45,7 @@ def read_interests(dataset: Path) -> Interests:
     """The interests of a data set's pins, in order of their names."""
     lists = pq.read_table(dataset / PINS_FILE, columns=[Column.INTERESTS])[Column.INTERESTS]
     lists = lists.combine_chunks()
-    names = sorted(pc.unique(lists.flatten()).drop_null().to_pylist())
+    names = sorted(lists.flatten().unique().drop_null().to_pylist())
     pins_of = np.zeros((len(names), len(lists)), bool)
     places = {name: place for place, name in enumerate(names)}
     for pin, own in enumerate(lists.to_pylist()):

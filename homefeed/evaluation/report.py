@@ -16,7 +16,7 @@ from homefeed.evaluation.charts import (
 )
 from homefeed.evaluation.layout import Difference, Evaluation
 from homefeed.evaluation.svg import COLOURS
-from homefeed.towers.layout import Training
+from homefeed.towers.layout import Epoch, Training
 
 TEMPLATE = "report.html.j2"
 
@@ -43,6 +43,7 @@ def render_report(evaluation: Evaluation, training: Training) -> str:
         "count": _count,
         "iso": iso,
         "score": _score,
+        "seconds": _seconds,
         "share": _share,
         "signed": _signed,
     }
@@ -71,6 +72,10 @@ def _rows(evaluation: Evaluation) -> list[Row]:
 
 def _score(value: float) -> str:
     return f"{value:.4f}"
+
+
+def _seconds(epochs: tuple[Epoch, ...]) -> str:
+    return f"{sum(sum(epoch.seconds.values()) for epoch in epochs):,.0f}"
 
 
 def _signed(value: float) -> str:

@@ -1,7 +1,7 @@
 """ID tables in 8 bits a number, a scale and an offset a row: a quarter of the memory.
 
-As fbgemm's row-wise quantisation has it (`FloatToFused8BitRowwiseQuantized`), in plain torch, so
-that serving needs no fbgemm.
+Source: fbgemm's row-wise quantisation (`FloatToFused8BitRowwiseQuantized`), to the same levels, in
+plain torch, so that serving needs no fbgemm.
 """
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 LEVELS = 255
 _LEAST_RANGE = 1e-8
-"""Of a row whose numbers are all equal: it is kept by its offset."""
+"""Added to a row's range before it divides: one whose numbers are all equal is its offset."""
 
 
 class Int8Vectors(nn.Module):
@@ -20,13 +20,14 @@ class Int8Vectors(nn.Module):
     offsets: Tensor
 
     def __init__(self, weight: Tensor) -> None:
-        """Quantises vectors float32 `[rows, dimension]`."""
+        """Quantises vectors float32 `[rows, dimension]`; fine-tuned ones get no gradient here."""
         super().__init__()
-        low, high = weight.amin(dim=1, keepdim=True), weight.amax(dim=1, keepdim=True)
-        scale = (high - low).clamp(min=_LEAST_RANGE) / LEVELS
-        levels = ((weight - low) / scale).round().clamp(0, LEVELS).to(torch.uint8)
+        weight = weight.detach()
+        low = weight.amin(dim=1, keepdim=True)
+        width = weight.amax(dim=1, keepdim=True) - low
+        levels = ((weight - low) * (LEVELS / (width + _LEAST_RANGE))).round().to(torch.uint8)
         self.register_buffer("levels", levels)
-        self.register_buffer("scales", scale)
+        self.register_buffer("scales", width / LEVELS)
         self.register_buffer("offsets", low)
 
     def forward(self, rows: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ class CountMinSketch:
         self._total = self._total * KEPT + len(pins)
 
     def of(self, pins: np.ndarray) -> np.ndarray:
-        """Shares of M pins that were in some batch, float64 [M], in (0, 1]."""
+        """Shares of M pins, float64 [M], in [0, 1]; at least the true ones."""
         rows = np.arange(NUM_FUNCTIONS)[:, None]
         return self._counts[rows, self._hashes(pins)].min(axis=0) / self._total
 
@@ -48,4 +48,4 @@ class CountMinSketch:
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Goes on from a checkpoint."""
-        self._counts, self._total = state["counts"].cpu().numpy(), state["total"].item()
+        self._counts, self._total = state["counts"].cpu().numpy().copy(), state["total"].item()

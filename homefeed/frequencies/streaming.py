@@ -49,13 +49,16 @@ class StreamingShares:
             last[own] = self._step
 
     def of(self, pins: np.ndarray) -> np.ndarray:
-        """Shares of M pins that were in some batch, float64 [M], in (0, 1]."""
-        places = self._hashes(pins)
+        """Shares of M pins, float64 [M], in [0, 1]; of those that no batch has held yet, 0."""
         rows = np.arange(NUM_FUNCTIONS)[:, None]
-        interval = np.maximum(self._interval[rows, places].max(axis=0), 1.0)
+        intervals = self._interval[rows, self._hashes(pins)]
+        interval = np.maximum(intervals.max(axis=0), 1.0)
         # A batch holds the pin with probability 1 / interval; one of its draws, with less.
         is_in_batch = np.minimum(1 / interval, 1 - 1e-9)
-        return -np.expm1(np.log1p(-is_in_batch) / self._size)
+        shares = -np.expm1(np.log1p(-is_in_batch) / self._size)
+        # Drawn uniformly, a pin may be a candidate without ever having been in a batch: then some
+        # table has nothing at its place, and what others have there is of other pins.
+        return np.where(intervals.min(axis=0) > 0, shares, 0.0)
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint keeps."""
@@ -66,4 +69,4 @@ class StreamingShares:
     def restore(self, state: dict[str, Tensor]) -> None:
         """Goes on from a checkpoint."""
         self._step, self._size = state["counts"].tolist()
-        self._last, self._interval = (state[n].cpu().numpy() for n in ("last", "interval"))
+        self._last, self._interval = (state[n].cpu().numpy().copy() for n in ("last", "interval"))

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from homefeed.config import to_builtins
 from homefeed.contracts import METRIC, Manifest, sha256_file, write_manifest
+from homefeed.distributed.processes import run_processes
 from homefeed.id_embeddings import training
 from homefeed.id_embeddings.config import IdRecipe
 from homefeed.id_embeddings.layout import (
@@ -22,7 +23,6 @@ from homefeed.id_embeddings.layout import (
     read_training,
 )
 from homefeed.id_embeddings.prepare import Pairs, prepare
-from homefeed.id_embeddings.processes import run_processes
 from homefeed.id_embeddings.validate import hold_out
 
 

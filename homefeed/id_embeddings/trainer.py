@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from tqdm import tqdm
 
+from homefeed.distributed.gather import of_all
 from homefeed.id_embeddings.batches import Batch, Batches
 from homefeed.id_embeddings.config import PretrainingConfig
 from homefeed.id_embeddings.layout import Epoch
@@ -95,7 +96,7 @@ class Trainer:
         pin_ids = torch.cat([whole[PIN], whole[NEGATIVE]])
         loss = sampled_softmax(
             users=users,
-            candidates=torch.cat([_of_all(pins), _of_all(negatives)]),
+            candidates=torch.cat([of_all(pins), of_all(negatives)]),
             temperature=self._config.temperature,
             log_q=self._log_q[pin_ids],
             user_ids=whole[USER],
@@ -110,26 +111,3 @@ class Trainer:
         found: list[Any] = [measure(tables) if self._rank == 0 else None]
         dist.broadcast_object_list(found)
         return found[0]
-
-
-class _OfAll(torch.autograd.Function):
-    """Rows of all processes; their gradients are added up on the way back."""
-
-    @staticmethod
-    def forward(ctx: Any, own: Tensor) -> Tensor:
-        """`[B, D]` of each process, in order of rank, `[B * processes, D]`."""
-        parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, own.contiguous())
-        return torch.cat(parts)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        """The own rows' gradient from every process's loss."""
-        total = gradients[0].contiguous()
-        dist.all_reduce(total)
-        # torchrec divides by the number of processes, as the mean of their losses does.
-        return total.chunk(dist.get_world_size())[dist.get_rank()]
-
-
-def _of_all(own: Tensor) -> Tensor:
-    return _OfAll.apply(own)

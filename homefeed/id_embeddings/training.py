@@ -13,6 +13,7 @@ from torch import Tensor
 
 from homefeed.config import from_yaml
 from homefeed.contracts import Column
+from homefeed.distributed.processes import process_group
 from homefeed.id_embeddings.config import IdRecipe
 from homefeed.id_embeddings.layout import (
     EMBEDDING,
@@ -27,7 +28,6 @@ from homefeed.id_embeddings.layout import (
     Training,
 )
 from homefeed.id_embeddings.prepare import Pairs
-from homefeed.id_embeddings.processes import process_group
 from homefeed.id_embeddings.trainer import Trainer
 from homefeed.id_embeddings.validate import BEST_BY, hold_out
 
@@ -52,7 +52,7 @@ def train(prepared: Path, output: Path) -> None:
     config, seed = recipe.pretraining, recipe.seed
     pairs = Pairs.read(prepared)
     before, validation = hold_out(pairs, config.validation_share, seed)
-    with process_group(config.device) as device, warnings.catch_warnings():
+    with process_group(config.device, "pretraining") as device, warnings.catch_warnings():
         # torchrec 1.8 is written for what torch 2.13 means to replace, and is warned at every use.
         warnings.simplefilter("ignore", FutureWarning)
         epochs = Trainer(before, config, seed, device).fit(config.max_epochs, validation.measure)

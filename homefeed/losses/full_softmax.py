@@ -4,7 +4,6 @@ Source: Liang et al., "Variational Autoencoders for Collaborative Filtering", WW
 1802.05814), equation 2: the multinomial likelihood of a user's pins.
 """
 
-import torch
 from torch import Tensor
 
 
@@ -18,7 +17,7 @@ def full_softmax(
 ) -> Tensor:
     """Cross-entropy of `users[B, D]` finding their pins in `catalogue[N, D]`, a scalar.
 
-    The mean over pairs of a user and a pin, by their weights.
+    The sum over pairs of a user and a pin, by their weights.
 
     Args:
         users: vectors.
@@ -26,9 +25,9 @@ def full_softmax(
         temperature: divides the inner products; a scalar.
         rows: of the users, one for each pair, [P].
         pins: rows of the catalogue, one for each pair, [P].
-        weights: of the pairs, [P].
+        weights: of the pairs, [P]; where they add up to 1 it is the mean.
     """
     scaled = users / temperature
     logits = scaled @ catalogue.T
     losses = logits.logsumexp(dim=1)[rows] - logits[rows, pins]
-    return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+    return (losses * weights).sum()

@@ -50,7 +50,7 @@ def sampled_softmax(
         pin_ids: [C].
         first: place of these users' first among the W; they follow each other.
         is_used: which of its K vectors a user has, bool [B, K].
-        weights: of the rows, [B]; the mean is weighted. Without any, all weigh 1.
+        weights: of the rows, 1 on average over the batch, [B]. Without any, all weigh 1.
         corrected: whether the form of the correction is that of arXiv 2507.09331.
     """
     own = slice(first, first + len(users))
@@ -74,7 +74,7 @@ def sampled_softmax(
         logits = logits.diagonal_scatter(positives - log_q[own], offset=first)
         places = torch.arange(first, first + size, device=users.device)
         losses = nn.functional.cross_entropy(logits, places, reduction="none")
-    return losses.mean() if weights is None else (losses * weights).sum() / weights.sum()
+    return losses.mean() if weights is None else (losses * weights).mean()
 
 
 def most_similar(users: Tensor, pins: Tensor, is_used: Tensor | None) -> Tensor:

@@ -1,14 +1,22 @@
-"""Checkpoints of a training: one file, replaced as a whole, for one set of inputs."""
+"""Checkpoints of a training, for one set of inputs and any number of processes.
+
+What every process holds whole is one file, replaced as a whole; with tables that are spread over
+the processes it is a folder that all of them write (`homefeed.distributed.checkpoint`).
+"""
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from tqdm import tqdm
 
-FORMAT = 1
+from homefeed.distributed import checkpoint as sharded
+
+FORMAT = 2
 """Counts up when what a checkpoint holds changes."""
 
 
@@ -19,7 +27,7 @@ class Checkpoints:
         """Takes what the training depends on, so that no other training's checkpoint is taken.
 
         Args:
-            folder: where it lies; None for nowhere.
+            folder: where it lies, on a disk that all processes share; None for nowhere.
             facts: fingerprints of the inputs and the effective configuration.
         """
         text = json.dumps([FORMAT, *facts], sort_keys=True)
@@ -37,15 +45,36 @@ class Checkpoints:
             return None
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replaces the last state."""
-        if self._path is None:
+        """Replaces the last state; the first process's is written."""
+        if self._path is None or (dist.is_initialized() and dist.get_rank() != 0):
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_suffix(".draft")
         torch.save(state, draft)
         draft.replace(self._path)
 
+    def load_sharded(self, state: dict[str, Any]) -> bool:
+        """Reads the last state into the same kind of it; returns whether there is one."""
+        return self._folder is not None and sharded.load(self._folder, state)
+
+    def save_sharded(self, state: dict[str, Any], number: int) -> None:
+        """Replaces the last state of tables that are spread; a collective.
+
+        Args:
+            state: as `homefeed.distributed.checkpoint.save` takes it.
+            number: of steps so far.
+        """
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            sharded.save(self._folder, number, state)
+
     def clear(self) -> None:
         """Removes it: the training is over."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def _folder(self) -> Path | None:
+        return None if self._path is None else self._path.with_suffix(".sharded")

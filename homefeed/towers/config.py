@@ -122,12 +122,28 @@ class TrainingConfig(Config, frozen=True):
     """Share of the learning rate that its linear decay over `max_epochs` ends at. Examples come in
     order of time: the last are the nearest to what is served, and should not count for nothing."""
     weight_decay: float = 0.0
+    table_optimizer: Literal["adamw", "rowwise_adagrad"] = "adamw"
+    """adamw: tables are trained as all else is, and every process holds them whole.
+    rowwise_adagrad: torchrec spreads their rows over the processes, and updates them in the
+    backward pass; for tables that are large."""
+    table_learning_rate: float = 0.05
+    """Of rowwise_adagrad."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16: of the products of matrices; weights and losses stay as they are."""
+    compile: bool = False
+    """Whether torch compiles the dense part of the towers, which pays on a GPU."""
     checkpoint_seconds: float = 30.0
     """An interrupted training goes on from where it was at most so long before."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether tables are spread over the processes."""
+        return self.table_optimizer != "adamw"
+
     def __post_init__(self) -> None:
         _positive(self, "training", "block_batches", "max_epochs", "learning_rate", "patience")
+        _positive(self, "training", "table_learning_rate")
         _share(self, "training", "history_dropout")
         most = self.max_examples_per_user_day
         if most is not None and most < 1:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torchrec import EmbeddingCollection, EmbeddingConfig, KeyedJaggedTensor
+from torchrec.distributed.types import Awaitable
 
 from homefeed.contracts import Column
 from homefeed.features.encoder import (
@@ -52,7 +53,11 @@ class TwoTowers(nn.Module):
     _anchor: Tensor
 
     def __init__(
-        self, encoder: FeatureEncoder, config: TowersConfig, id_dimension: int = 0
+        self,
+        encoder: FeatureEncoder,
+        config: TowersConfig,
+        id_dimension: int = 0,
+        is_sharded: bool = False,
     ) -> None:
         """Makes new towers.
 
@@ -60,6 +65,8 @@ class TwoTowers(nn.Module):
             encoder: what they are fed.
             config: shapes.
             id_dimension: width of the ID tables, where they are used.
+            is_sharded: whether the tables get their memory only when they are spread over the
+                processes.
         """
         super().__init__()
         self.dimension, self.normalise = config.embedding_dimension, config.normalise
@@ -83,6 +90,7 @@ class TwoTowers(nn.Module):
         self._table_names = {name: f"table_{place}" for place, name in enumerate(readers)}
         self._looked_up = looked_up
         self.tables = EmbeddingCollection(
+            device=torch.device("meta" if is_sharded else "cpu"),
             tables=[
                 EmbeddingConfig(
                     name=self._table_names[name],
@@ -92,7 +100,7 @@ class TwoTowers(nn.Module):
                     init_fn=_small,
                 )
                 for name, keys in readers.items()
-            ]
+            ],
         )
         length = encoder.config.history.length
         self.user = UserTower(encoder.user_inputs, length, config, id_dimension)
@@ -219,6 +227,8 @@ class TwoTowers(nn.Module):
                 lengths.append(own)
         jagged = KeyedJaggedTensor(keys, torch.cat(values), lengths=torch.cat(lengths))
         looked_up = self.tables(jagged)
+        if isinstance(looked_up, Awaitable):
+            looked_up = looked_up.wait()
         return {
             side: {
                 name: Found(looked_up[f"{side}.{name}"].values(), is_there)

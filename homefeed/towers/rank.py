@@ -97,7 +97,8 @@ class Ranker:
         """
         towers.eval()
         rankings = [np.empty((0, k), np.int64)]
-        with torch.inference_mode():
+        # Not inference mode: tables that are spread over processes cannot be looked up in it.
+        with torch.no_grad():
             pins = self._embed_pins(towers)
             for start in range(0, len(asked.users), USERS_AT_ONCE):
                 part = asked.part(start, start + USERS_AT_ONCE)

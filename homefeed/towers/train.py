@@ -3,16 +3,22 @@
 import json
 import random
 import shutil
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import torch
+import torch.distributed as dist
+from torch import Tensor
 
 from homefeed.config import to_builtins
 from homefeed.contracts import Column, Manifest, Window, read_manifest, write_manifest
 from homefeed.dataset.layout import DATASET, TRAIN, VALIDATION
+from homefeed.distributed.processes import process_group
 from homefeed.features.encoder import FEATURES_FILE, FeatureEncoder
 from homefeed.id_embeddings.align import align
 from homefeed.id_embeddings.layout import ID_EMBEDDINGS
@@ -22,7 +28,6 @@ from homefeed.id_embeddings.window_rule import check_window
 from homefeed.towers.checkpoint import Checkpoints
 from homefeed.towers.config import TowersConfig, TrainingConfig, check_features, check_together
 from homefeed.towers.data import EncodedDataset, read_examples
-from homefeed.towers.device import choose_device
 from homefeed.towers.ids import PINS, USERS, IdTables
 from homefeed.towers.layout import (
     TOWERS,
@@ -34,6 +39,7 @@ from homefeed.towers.layout import (
 from homefeed.towers.model import TwoTowers
 from homefeed.towers.objectives.learner import Learner
 from homefeed.towers.objectives.make import make_objective
+from homefeed.towers.parallel import Processes
 from homefeed.towers.samples.make import make_samples
 from homefeed.towers.trainer import Trainer
 from homefeed.towers.validate import Validation
@@ -85,63 +91,95 @@ def train_towers(
         "seed": seed,
         "id_dimension": id_dimension,
     }
-    device = choose_device(training.device)
-    encoded = EncodedDataset(dataset, encoder)
-    validation = Validation(dataset, encoded, seed, output)
-
-    def trainer_of(splits: Sequence[str]) -> Trainer:
-        _seed_everything(seed)
-        most = training.max_examples_per_user_day
-        engagements = read_examples(dataset, splits, encoder, most)
-        samples = make_samples(dataset, splits, encoded, towers, training, seed)
-        own = TwoTowers(encoder, towers, id_dimension)
-        own.load_ids(tables)
-        objective = make_objective(
-            training.objective, encoded, engagements, samples.num_points, seed
-        )
-        return Trainer(Learner(own, objective).to(device), samples, training, seed, device)
-
-    saved = {
-        part: Checkpoints(checkpoints, [source.fingerprint, used, effective, part])
-        for part in (TRAIN, VALIDATION)
-    }
-    trainer = trainer_of((TRAIN,))
-    epochs = trainer.fit(training.max_epochs, saved[TRAIN], validation)
-    best = epochs[trainer.best_epoch - 1]
-    splits, refit = (TRAIN,), ()
-    if training.refit:
-        splits = (TRAIN, VALIDATION)
-        trainer = trainer_of(splits)
-        refit = trainer.fit(best.epoch, saved[VALIDATION])
-    windows = [source.details["windows"][split] for split in splits]
-
-    output.mkdir(parents=True, exist_ok=True)
-    torch.save(trainer.weights, output / WEIGHTS_FILE)
-    (output / TOWERS_CONFIG_FILE).write_text(json.dumps(effective, indent=2) + "\n")
-    outcome = Training(
-        epochs=epochs, best_epoch=best.epoch, metric=training.validation_metric, refit=refit
-    )
-    (output / TRAINING_FILE).write_bytes(msgspec.json.encode(outcome))
-    shutil.copyfile(dataset / FEATURES_FILE, output / FEATURES_FILE)
-    manifest = write_manifest(
-        output,
-        Manifest(
+    with process_group(training.device, "training") as device, warnings.catch_warnings():
+        # torchrec 1.8 is written for what torch 2.13 means to replace, and is warned at every use.
+        warnings.simplefilter("ignore", FutureWarning)
+        processes = Processes.of_group(device)
+        processes.check(training)
+        run = _Run(dataset, encoder, towers, training, seed, tables, processes)
+        saved = {
+            part: Checkpoints(checkpoints, [source.fingerprint, used, effective, part])
+            for part in (TRAIN, VALIDATION)
+        }
+        trainer = run.trainer((TRAIN,))
+        validation = Validation(dataset, run.encoded, seed, output)
+        epochs = trainer.fit(training.max_epochs, saved[TRAIN], validation)
+        best = epochs[trainer.best_epoch - 1]
+        splits, refit = (TRAIN,), ()
+        if training.refit:
+            splits = (TRAIN, VALIDATION)
+            trainer = run.trainer(splits)
+            refit = trainer.fit(best.epoch, saved[VALIDATION])
+        windows = [source.details["windows"][split] for split in splits]
+        manifest = Manifest(
             kind=TOWERS,
             window=Window(min(start for start, _ in windows), max(end for _, end in windows)),
             inputs={DATASET: source.fingerprint, **used},
             details={
                 "config": effective,
                 "device": str(device),
+                "num_processes": processes.world_size,
                 "num_parameters": trainer.num_parameters,
                 "num_examples": trainer.num_examples,
                 "best_epoch": best.epoch,
                 "validation": best.validation,
             },
-        ),
-    )
-    for each in saved.values():
-        each.clear()
+        )
+        if processes.is_first:
+            outcome = Training(
+                epochs=epochs, best_epoch=best.epoch, metric=training.validation_metric, refit=refit
+            )
+            manifest = _write(output, manifest, trainer.weights, outcome, dataset / FEATURES_FILE)
+            for each in saved.values():
+                each.clear()
+        # The others wait, so that whoever started them finds all of it written.
+        dist.barrier()
     return manifest
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the trainings of all splits share."""
+
+    dataset: Path
+    encoder: FeatureEncoder
+    towers: TowersConfig
+    training: TrainingConfig
+    seed: int
+    tables: IdTables
+    processes: Processes
+
+    @cached_property
+    def encoded(self) -> EncodedDataset:
+        """Users and pins."""
+        return EncodedDataset(self.dataset, self.encoder)
+
+    def trainer(self, splits: Sequence[str]) -> Trainer:
+        """New towers, to be trained on some splits."""
+        _seed_everything(self.seed)
+        towers, training, seed = self.towers, self.training, self.seed
+        shared = (towers, training, seed, self.processes)
+        samples = make_samples(self.dataset, splits, self.encoded, *shared)
+        id_dimension = next((table.shape[1] for table in self.tables.values()), 0)
+        own = TwoTowers(self.encoder, towers, id_dimension, training.is_sharded)
+        own.load_ids(self.tables)
+        most = training.max_examples_per_user_day
+        engagements = read_examples(self.dataset, splits, self.encoder, most)
+        numbers = (samples.num_points, seed)
+        objective = make_objective(training.objective, self.encoded, engagements, *numbers)
+        return Trainer(Learner(own, objective), samples, training, seed, self.processes)
+
+
+def _write(
+    output: Path, manifest: Manifest, weights: dict[str, Tensor], outcome: Training, features: Path
+) -> Manifest:
+    output.mkdir(parents=True, exist_ok=True)
+    torch.save(weights, output / WEIGHTS_FILE)
+    config = manifest.details["config"]
+    (output / TOWERS_CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
+    (output / TRAINING_FILE).write_bytes(msgspec.json.encode(outcome))
+    shutil.copyfile(features, output / FEATURES_FILE)
+    return write_manifest(output, manifest)
 
 
 def _read_ids(

@@ -7,18 +7,24 @@ import msgspec
 import numpy as np
 import torch
 from torch import Tensor
+from torchrec.distributed.model_parallel import DistributedModelParallel
 from tqdm import tqdm
 
+from homefeed.distributed.checkpoint import fill
+from homefeed.distributed.sharding import gather_state
 from homefeed.towers.checkpoint import Checkpoints
 from homefeed.towers.config import TrainingConfig
 from homefeed.towers.layout import Epoch
 from homefeed.towers.objectives.learner import Inputs, Learner
+from homefeed.towers.parallel import Processes, own_parameters, spread
 from homefeed.towers.samples.make import Samples
 from homefeed.towers.stopwatch import Stopwatch
 from homefeed.towers.validate import Validation
 
 WARM_UP = 50
 """Batches over which the learning rate grows to its full size."""
+MANY = 1_000_000_000
+"""More batches than an epoch has: it numbers checkpoints."""
 
 
 class Trainer:
@@ -30,28 +36,32 @@ class Trainer:
         samples: Samples,
         training: TrainingConfig,
         seed: int,
-        device: torch.device,
+        processes: Processes,
     ) -> None:
         """Takes new towers.
 
         Args:
-            learner: towers and objective, on the device.
+            learner: towers and objective.
             samples: what to train on.
             training: how.
-            seed: of what objectives draw.
-            device: to train on.
+            seed: of what objectives draw, and of tables that are spread.
+            processes: that train in step, each with a trainer of its own.
         """
         self._learner, self._samples, self._config, self._seed = learner, samples, training, seed
-        self._device = device
-        plain = [p for p in learner.towers.parameters() if p.requires_grad]
-        own = [p for p in learner.objective.parameters() if p.requires_grad]
+        self._processes = processes
+        self.num_parameters = sum(p.numel() for p in learner.towers.parameters())
+        self._model = spread(learner, training, processes, seed)
+        if training.compile:
+            learner.towers.user.compile()
+            learner.towers.pin.compile()
+        self._is_sharded = training.is_sharded
+        plain, own = own_parameters(self._model, learner)
         self._optimizer = torch.optim.AdamW(
             [
                 {"params": plain, "weight_decay": training.weight_decay},
                 *([{"params": own, "weight_decay": 0.0}] if own else []),
             ]
         )
-        self.num_parameters = sum(p.numel() for p in learner.towers.parameters())
         self.num_examples = samples.num_examples
         self._epochs: list[Epoch] = []
         self._losses: list[float] = []
@@ -72,12 +82,11 @@ class Trainer:
         Raises:
             RuntimeError: the loss is no number any more.
         """
-        if (state := checkpoints.load(self._device)) is not None:
-            self._restore(state)
+        self._go_on(checkpoints)
         while len(self._epochs) < num_epochs and not (validation and self._is_stuck()):
             self._train_epoch(checkpoints)
             self._end_epoch(validation)
-            checkpoints.save(self._state())
+            self._save(checkpoints)
         return tuple(self._epochs)
 
     def _train_epoch(self, checkpoints: Checkpoints) -> None:
@@ -87,7 +96,11 @@ class Trainer:
         saved = time.monotonic()
         samples = self._samples.epoch(epoch, first)
         with tqdm(
-            total=num_batches, initial=first, desc=f"epoch {epoch}", unit="batch"
+            total=num_batches,
+            initial=first,
+            desc=f"epoch {epoch}",
+            unit="batch",
+            disable=not self._processes.is_first,
         ) as progress:
             for number in range(first, num_batches):
                 self._set_rate(epoch - 1 + number / num_batches, number + (epoch > 1) * WARM_UP)
@@ -97,20 +110,24 @@ class Trainer:
                 self._losses.append(self._step(inputs))
                 progress.update()
                 progress.set_postfix(loss=f"{self._losses[-1]:.3f}", refresh=False)
-                if time.monotonic() - saved > self._config.checkpoint_seconds:
-                    checkpoints.save(self._state())
+                if self._is_time(saved):
+                    self._save(checkpoints)
                     saved = time.monotonic()
 
     def _step(self, inputs: Inputs) -> float:
-        with self._watch.timed("forward"):
-            loss = self._learner(inputs)
+        is_half = self._config.precision == "bfloat16"
+        with (
+            self._watch.timed("forward"),
+            torch.autocast(self._processes.device.type, torch.bfloat16, enabled=is_half),
+        ):
+            loss = self._model(inputs)
         with self._watch.timed("backward"):
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()
         with self._watch.timed("optimizer"):
             self._optimizer.step()
             self._learner.bound()
-            value = loss.item()
+            value = self._processes.mean(loss.item())
         if not np.isfinite(value):
             raise RuntimeError(
                 f"the training loss is {value} in epoch {len(self._epochs) + 1}, batch "
@@ -131,12 +148,12 @@ class Trainer:
         self._epochs.append(epoch)
         self._losses, self._watch = [], Stopwatch()
         if validation is None or self.best_epoch == epoch.epoch:
-            self.weights = {
-                name: tensor.detach().cpu().clone()
-                for name, tensor in self._learner.towers.state_dict().items()
-            }
+            self.weights = gather_state(self._learner.towers.state_dict())
         shown = ", ".join(f"{name} {value:.4f}" for name, value in epoch.validation.items())
-        tqdm.write(f"epoch {epoch.epoch}: loss {epoch.train_loss:.4f}" + f", {shown}" * bool(shown))
+        if self._processes.is_first:
+            tqdm.write(
+                f"epoch {epoch.epoch}: loss {epoch.train_loss:.4f}{', ' * bool(shown)}{shown}"
+            )
 
     @property
     def best_epoch(self) -> int:
@@ -155,10 +172,42 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = self._config.learning_rate * warmed * decayed
 
-    def _state(self) -> dict[str, Any]:
+    def _is_time(self, saved: float) -> bool:
+        """Whether to save again; in step with the other processes."""
+        is_late = time.monotonic() - saved > self._config.checkpoint_seconds
+        return self._processes.mean(float(is_late and self._processes.is_first)) > 0
+
+    def _save(self, checkpoints: Checkpoints) -> None:
+        if not self._is_sharded:
+            whole = {
+                "learner": self._learner.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+            }
+            checkpoints.save(whole | self._progress())
+            return
+        number = len(self._epochs) * MANY + len(self._losses)
+        checkpoints.save_sharded(self._sharded() | {"progress": self._progress()}, number)
+
+    def _go_on(self, checkpoints: Checkpoints) -> None:
+        """From a checkpoint, where there is one."""
+        if self._is_sharded:
+            fill(self._optimizer)
+            state = self._sharded() | {"progress": {}}
+            if checkpoints.load_sharded(state):
+                self._restore(state["progress"])
+        elif (state := checkpoints.load(self._processes.device)) is not None:
+            self._learner.load_state_dict(state["learner"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._restore(state)
+
+    def _sharded(self) -> dict[str, Any]:
+        """What is written as it is spread."""
+        assert isinstance(self._model, DistributedModelParallel)
+        tables = self._model.fused_optimizer
+        return {"model": self._model, "tables": tables, "optimizer": self._optimizer}
+
+    def _progress(self) -> dict[str, Any]:
         return {
-            "learner": self._learner.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
             "samples": self._samples.state(),
             "epochs": msgspec.to_builtins(self._epochs),
             "losses": self._losses,
@@ -169,8 +218,6 @@ class Trainer:
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self._learner.load_state_dict(state["learner"])
-        self._optimizer.load_state_dict(state["optimizer"])
         self._samples.restore(state["samples"])
         self._epochs = msgspec.convert(state["epochs"], list[Epoch])
         self._losses, self._watch.seconds = state["losses"], state["seconds"]
@@ -178,4 +225,6 @@ class Trainer:
         torch.set_rng_state(state["random"].cpu())
         if state["cuda_random"]:
             torch.cuda.set_rng_state_all([each.cpu() for each in state["cuda_random"]])
-        tqdm.write(f"going on after {len(self._epochs)} epochs and {len(self._losses)} batches")
+        if self._processes.is_first:
+            done = f"{len(self._epochs)} epochs and {len(self._losses)} batches"
+            tqdm.write(f"going on after {done}")

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.config import (
     BASES,
+    FOLDER,
     baseline_names,
     experiment_paths,
     merge,
@@ -97,3 +98,9 @@ def test_what_does_not_fit_is_refused(
     path.write_bytes(msgspec.yaml.encode(raw))
     with pytest.raises(ValueError, match=message):
         read_experiment(path, folder / "bases")
+
+
+def test_every_experiment_has_its_table() -> None:
+    written = (FOLDER.parent / "docs" / "results.md").read_text("utf-8")
+    for name in experiment_paths():
+        assert f"<!-- results: {name} -->" in written

@@ -1,5 +1,6 @@
 """A whole experiment on the small log: run, interrupted, run again."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,11 +13,9 @@ BASELINES = ["popularity", "decayed popularity", "EASE", "iALS"]
 CONFIGURATIONS = ["plain", "conditioned", "conditioned, filtered"]
 
 
-def run(folder: Path, **arguments: object) -> Path:
-    return run_experiment(
-        folder / "small.yaml", folder / "work", folder / "results", bases=folder / "bases",
-        **arguments,
-    )  # fmt: skip
+def run(folder: Path, only: Sequence[str] = (), num_seeds: int | None = None) -> Path:
+    path, bases = folder / "small.yaml", folder / "bases"
+    return run_experiment(path, folder / "work", folder / "results", only, num_seeds, bases)
 
 
 def test_an_experiment_is_run_once_and_reported(folder: Path) -> None:

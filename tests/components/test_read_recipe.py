@@ -11,14 +11,17 @@ from homefeed.events.config import EventsConfig, Tables
 from homefeed.features.config import FeaturesConfig
 from homefeed.recipe import Recipe
 from homefeed.recipe import read_recipe as read_shipped_recipe
-from homefeed.towers.config import TrainingConfig
+from homefeed.towers.config import TowersConfig, TrainingConfig
+from homefeed.towers.ids import IdsConfig
 from tests.data_fixtures import TINY_FEATURES
 
 
-def read(recipe: str) -> dict[str, Any]:
+def read(recipe: str, store: str = "") -> dict[str, Any]:
     """The component's outputs by name."""
     component: Any = read_recipe
-    return dict(zip(component.component_spec.outputs, component.python_func(recipe), strict=True))
+    return dict(
+        zip(component.component_spec.outputs, component.python_func(recipe, store), strict=True)
+    )
 
 
 @pytest.fixture
@@ -87,3 +90,15 @@ def test_a_missing_source_is_refused_before_anything_runs(
     with pytest.raises(SystemExit):
         read(to_yaml(msgspec.structs.replace(recipe, events=events)))
     assert "/nowhere/*.parquet" in capfd.readouterr().out
+
+
+def test_id_embeddings_that_could_come_from_nowhere_are_refused_before_anything_runs(
+    recipe: Recipe, capfd: pytest.CaptureFixture[str]
+) -> None:
+    text = to_yaml(msgspec.structs.replace(recipe, towers=TowersConfig(ids=IdsConfig())))
+    with pytest.raises(SystemExit):
+        read(text)
+    said = capfd.readouterr().out
+    assert said.startswith("read_recipe failed: towers.ids asks for ID embeddings")
+    assert "give the run a store that pipeline pretrain_ids has published to" in said
+    assert "ids:" in read(text, "s3://bucket/homefeed")["towers"]

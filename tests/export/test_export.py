@@ -70,7 +70,7 @@ def towers(tmp_path: Path) -> Path:
         "towers": {
             "field_dimension": 8,
             "embedding_dimension": 6,
-            "crossing": {"blocks": 2, "width": 8},
+            "crossing": {"kind": "masknet", "blocks": 2, "width": 8},
         },
         "training": {},
         "seed": 3,

@@ -157,7 +157,7 @@ def test_a_user_without_features_still_has_a_length() -> None:
         user_moments={},
     )
     tensors = encoder.encode_users({}, [items("p0"), []])
-    assert tensors.keys() == {"history", "history_actions", "numeric"}
+    assert tensors.keys() == {"history", "history_actions", "history_ages", "numeric"}
     assert tensors["numeric"].tolist() == [[1.0], [0.0]]
     assert encoder.encode_users({}, [])["history"].shape == (0, 1)
 

@@ -10,11 +10,11 @@ import torch
 from torch.nn.functional import normalize
 
 from homefeed.contracts import Granularity, read_manifest
+from homefeed.distributed.processes import choose_device
 from homefeed.events.config import EventsConfig
 from homefeed.id_embeddings.layout import ID_EMBEDDINGS, PINS, USERS, read_training
 from homefeed.id_embeddings.prepare import Pairs, prepare
 from homefeed.id_embeddings.pretrain import pretrain_ids
-from homefeed.id_embeddings.processes import choose_device
 from homefeed.id_embeddings.tables import OUT_OF_TABLE_ROW, read_pin_table, read_user_table
 from homefeed.id_embeddings.validate import hold_out
 from tests.id_embeddings.logs import PRETRAINING, days, id_recipe
@@ -150,8 +150,8 @@ def test_a_window_without_anything_to_validate_on_is_refused(
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     num_gpus = torch.cuda.device_count()
     with pytest.raises(ValueError, match=f"device='cuda' but torch .* sees {num_gpus} GPUs"):
-        choose_device("cuda", num_gpus)
-    assert choose_device("cpu", 0) == torch.device("cpu")
+        choose_device("cuda", "pretraining", num_gpus)
+    assert choose_device("cpu", "pretraining") == torch.device("cpu")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

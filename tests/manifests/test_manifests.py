@@ -23,6 +23,10 @@ EXAMPLES = sorted(MANIFESTS.rglob("*.example.yaml"))
 RUNS, SERVING = "homefeed-pipelines", "homefeed-serving"
 OVERLAYS = {"claim": RUNS, "single-user": "kubeflow"}
 """Where runs land in each."""
+TRAINING_OVERLAYS = {"training": RUNS, "training-single-user": "kubeflow"}
+"""Those beside another, for clusters with Kubeflow Trainer; where runs land in each."""
+RUNTIME = "TrainingRuntime"
+"""A kind of Kubeflow Trainer's, whose schema only a cluster knows."""
 SECURITY = "pod-security.kubernetes.io/enforce"
 
 # Verb, resource, further options of `kubectl auth can-i`.
@@ -75,7 +79,7 @@ def build(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
 def test_each_builds_and_fits_the_schemas_of_kubernetes(folder: Path, tmp_path: Path) -> None:
-    objects = build(folder)
+    objects = [each for each in build(folder) if each["kind"] != RUNTIME]
     (tmp_path / "built.yaml").write_text(yaml.safe_dump_all(objects))
     for version in ("1.25", "1.34", "1.37"):
         finished = chart_check(
@@ -99,13 +103,31 @@ def test_every_file_is_part_of_a_kustomization_or_an_example() -> None:
 
 def test_there_is_no_other_overlay() -> None:
     found = {path.parent.name for path in (MANIFESTS / "overlays").glob("*/kustomization.yaml")}
-    assert found == OVERLAYS.keys()
+    assert found == OVERLAYS.keys() | TRAINING_OVERLAYS.keys()
+
+
+@pytest.mark.parametrize(("overlay", "namespace"), TRAINING_OVERLAYS.items())
+def test_training_lands_where_the_runs_do(overlay: str, namespace: str) -> None:
+    objects = build(MANIFESTS / "overlays" / overlay)
+    assert {each["metadata"]["namespace"] for each in objects} == {namespace}
+    assert RUNTIME in {each["kind"] for each in objects}
+    (binding,) = (each for each in objects if each["kind"] == "RoleBinding")
+    (subject,) = binding["subjects"]
+    # It comes with the other overlay.
+    assert (subject["kind"], subject["name"]) == ("ServiceAccount", "pipeline-runner")
+
+
+def test_a_cluster_without_trainer_is_asked_for_none_of_it() -> None:
+    for overlay in OVERLAYS:
+        objects = build(MANIFESTS / "overlays" / overlay)
+        assert RUNTIME not in {each["kind"] for each in objects}
+        assert "trainer.kubeflow.org" not in str(objects)
 
 
 def test_no_secret_is_applied() -> None:
     kinds = {each["kind"] for folder in FOLDERS for each in build(folder)}
     assert kinds == {
-        "Namespace", "PersistentVolumeClaim", "Role", "RoleBinding", "ServiceAccount",
+        "Namespace", "PersistentVolumeClaim", "Role", "RoleBinding", "ServiceAccount", RUNTIME,
     }  # fmt: skip
 
 

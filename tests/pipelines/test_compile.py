@@ -17,6 +17,7 @@ FILES = sorted(path.name for path in COMPILED.iterdir())
 GPU_FILES = [name for name in FILES if name.endswith("_gpu.yaml")]
 RETRIED = {
     "import-events",
+    "choose-ids",
     "train-towers",
     "train-towers-on-nodes",
     "pretrain-ids",
@@ -25,7 +26,7 @@ RETRIED = {
     "publish-release",
     "publish-ids",
 }
-LOOKS_OUTSIDE = {"read-recipe", "read-id-recipe", "fetch-towers", "check-store"}
+LOOKS_OUTSIDE = {"read-recipe", "read-id-recipe", "choose-ids", "fetch-towers", "check-store"}
 ACTS_OUTSIDE = {"publish-release", "publish-ids", "report-run"}
 
 
@@ -178,6 +179,16 @@ def test_an_import_is_known_by_the_state_of_its_data() -> None:
     }
 
 
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("train_and_release")])
+def test_a_training_is_known_by_its_id_embeddings_not_by_the_runs_store(name: str) -> None:
+    tasks = read(name).tasks
+    (training,) = {"train-towers", "train-towers-on-nodes"} & set(tasks)
+    given = tasks[training]["inputs"]["parameters"]
+    for parameter, output in (("ids", "version"), ("store", "store")):
+        source = {"outputParameterKey": output, "producerTask": "choose-ids"}
+        assert given[parameter]["taskOutputParameter"] == source
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_run_is_reported_however_it_ends(name: str) -> None:
     tasks = read(name).pipeline["root"]["dag"]["tasks"]
@@ -251,6 +262,8 @@ def test_credentials_of_the_store_go_to_who_needs_them_and_may_be_absent(name: s
     }
     steps = {
         "check-store",
+        "choose-ids",
+        "train-towers",
         "train-towers-on-nodes",
         "fetch-towers",
         "publish-release",

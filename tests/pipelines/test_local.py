@@ -37,9 +37,9 @@ def run(tiny_log: EventsConfig, tmp_path_factory: pytest.TempPathFactory) -> Run
     """Runs the small recipe, with some of its sections replaced, always in the same folder."""
     folder = tmp_path_factory.mktemp("local")
 
-    def run_with(**sections: Any) -> LocalRun:
+    def run_with(store: str = "", **sections: Any) -> LocalRun:
         recipe = write_recipe(folder / "tiny.yaml", tiny_log, **sections)
-        return run_locally(recipe, folder / "work", pins_per_shard=PINS_PER_SHARD)
+        return run_locally(recipe, folder / "work", PINS_PER_SHARD, store)
 
     return run_with
 
@@ -79,10 +79,11 @@ def test_a_second_run_reuses_everything_and_says_so(
     }
     output = capfd.readouterr()
     assert output.out == ""
-    begun, read, *reused = output.err.splitlines()
-    assert begun == "read_recipe ..."
-    assert read.startswith("read_recipe: ")
-    assert set(reused) == {f"{stage}: reused" for stage in STAGES}
+    said = output.err.splitlines()
+    # What they look at is no input: the source's state, and what a store holds by now.
+    assert [line for line in said if line.endswith(" ...")] == ["read_recipe ...", "choose_ids ..."]
+    reused = {line.removesuffix(": reused") for line in said if line.endswith(": reused")}
+    assert reused == set(STAGES)
 
 
 def test_a_changed_section_runs_again_what_depends_on_it(run: Run, first: LocalRun) -> None:
@@ -91,6 +92,12 @@ def test_a_changed_section_runs_again_what_depends_on_it(run: Run, first: LocalR
     assert changed.release == first.release
     assert read_evaluation(changed.evaluation).cutoffs == (5, 10)
     assert made(run()) == []
+
+
+def test_a_store_is_no_matter_of_a_recipe_without_id_embeddings(
+    run: Run, first: LocalRun, tmp_path: Path
+) -> None:
+    assert made(run(store=str(tmp_path / "store"))) == []
 
 
 def test_a_deleted_artifact_is_made_again(run: Run, first: LocalRun) -> None:

@@ -11,7 +11,6 @@ from homefeed.contracts import Window, read_manifest
 from homefeed.dataset.build import build_dataset
 from homefeed.dataset.config import DatasetConfig
 from homefeed.export.export import export_towers
-from homefeed.export.int8 import Int8Vectors
 from homefeed.features.config import Categorical
 from homefeed.features.encoder import FeatureEncoder, Vocabulary
 from homefeed.id_embeddings.align import align
@@ -22,6 +21,7 @@ from homefeed.towers.config import TowersConfig, TrainingConfig
 from homefeed.towers.crossing.config import MaskNetConfig
 from homefeed.towers.ids import IdField, IdsConfig, IdVectors
 from homefeed.towers.load import load_towers
+from homefeed.towers.model import TwoTowers
 from homefeed.towers.train import train_towers
 from tests.data_fixtures import START, TINY_FEATURES
 from tests.id_embeddings.written import write_ids
@@ -33,6 +33,7 @@ TOWERS = TowersConfig(
     field_dimension=8, embedding_dimension=8, crossing=MaskNetConfig(blocks=1, width=8)
 )
 TRAINING = TrainingConfig(batch_size=64, max_epochs=1, learning_rate=0.01, refit=False)
+COLUMNS = {"users": "user_id", "pins": "pin_id"}
 LEGAL = Window(START - 1000, START - 10)
 
 
@@ -67,6 +68,42 @@ def test_items_are_meaned_and_padding_is_none(tmp_path: Path) -> None:
     expected = torch.tensor([[2.0, 4.0], [0.0, 0.0], [3.0, 6.0]])
     torch.testing.assert_close(vectors(rows), expected)
     torch.testing.assert_close(torch.jit.script(vectors)(rows), expected)
+
+
+def test_frozen_vectors_get_no_gradient_and_fine_tuned_ones_do_but_for_padding() -> None:
+    rows = torch.tensor([[2, 3, 0], [1, 0, 0]])
+    start = np.array([[0, 0], [0, 0], [1, 2], [3, 6]], np.float32)
+    frozen = IdVectors(4, 2, IdsConfig())
+    frozen.load(start)
+    assert list(frozen.parameters()) == []
+    assert not frozen(rows).requires_grad
+    tuned = IdVectors(4, 2, IdsConfig(training="fine_tuned"))
+    tuned.load(start)
+    optimizer = torch.optim.AdamW(tuned.parameters(), lr=0.1, weight_decay=0.1)
+    tuned(rows).sum().backward()
+    optimizer.step()
+    # Out of vocabulary and out of the table are rows that are trained; padding is none.
+    assert [(tuned.weight[row].detach().numpy() != start[row]).any() for row in range(4)] == [
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("training", ["frozen", "fine_tuned"])
+def test_a_table_that_two_fields_read_is_one_tensor(dataset: Path, training: str) -> None:
+    ids = IdsConfig(tables=("users", "pins"), training=training)  # type: ignore[arg-type]
+    encoder = FeatureEncoder.load(dataset / "features.json")
+    towers = TwoTowers(encoder, msgspec.structs.replace(TOWERS, ids=ids), id_dimension=4)
+    assert towers.id_fields["pin"]["ids.pins"][0] == towers.id_fields["user"]["ids.pins"][0]
+    shapes = {
+        name: tuple(tensor.shape)
+        for name, tensor in towers.state_dict().items()
+        if name.startswith("ids.")
+    }
+    rows = {table: len(encoder.vocabularies[name]) for table, name in COLUMNS.items()}
+    assert shapes == {f"ids.{table}.weight": (rows[table], 4) for table in COLUMNS}
 
 
 def test_dropout_is_of_training_alone() -> None:
@@ -156,22 +193,12 @@ def test_tables_that_are_no_features_are_refused(tiny_dataset: Path, tmp_path: P
         IdsConfig(tables=())
 
 
-def test_eight_bits_are_those_of_fbgemm() -> None:
-    import fbgemm_gpu  # noqa: F401
-
-    torch.manual_seed(0)
-    weight = torch.randn(50, 16)
-    weight[0] = 0
-    weight[1] = 0.25
-    fused = torch.ops.fbgemm.FloatToFused8BitRowwiseQuantized(weight)
-    expected = torch.ops.fbgemm.Fused8BitRowwiseQuantizedToFloat(fused)
-    whole = Int8Vectors(weight).whole()
-    step = (weight.amax(dim=1) - weight.amin(dim=1)) / 255
-    assert ((whole - weight).abs() <= step[:, None] / 2 + 1e-6).all()
-    # A number half-way between two levels may go to either.
-    assert ((whole - expected).abs() <= step[:, None] + 1e-6).all()
-    assert ((whole - expected).abs() < 1e-5).float().mean() > 0.99
-    assert (whole[0] == 0).all()
+def test_fine_tuned_vectors_are_exported_in_eight_bits_too(dataset: Path, tmp_path: Path) -> None:
+    write(tmp_path / "ids", dataset)
+    ids = IdsConfig(tables=("users", "pins"), training="fine_tuned", int8=True)
+    towers = msgspec.structs.replace(TOWERS, ids=ids)
+    train_towers(dataset, towers, TRAINING, 3, tmp_path / "out", ids=tmp_path / "ids")
+    assert export_towers(tmp_path / "out", tmp_path / "exported").details["parity"] < 1e-5
 
 
 def test_exported_in_eight_bits_vectors_hardly_turn(dataset: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from homefeed.contracts import read_manifest
 from homefeed.dataset.build import build_dataset
 from homefeed.dataset.config import DatasetConfig
 from homefeed.dataset.statistics import statistics_at
+from homefeed.distributed.processes import choose_device
 from homefeed.engine import open_engine
 from homefeed.export.export import export_towers
 from homefeed.features.config import HistoryConfig, StatisticsConfig
@@ -21,7 +22,6 @@ from homefeed.towers.checkpoint import Checkpoints
 from homefeed.towers.config import ConditionConfig, TowersConfig, TrainingConfig
 from homefeed.towers.crossing.config import DHENConfig, MaskNetConfig
 from homefeed.towers.data import EncodedDataset
-from homefeed.towers.device import choose_device
 from homefeed.towers.examples import ExampleStream
 from homefeed.towers.history.config import ClusteringConfig, MindConfig, SequenceConfig
 from homefeed.towers.layout import read_training
@@ -361,8 +361,8 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     with pytest.raises(ValueError, match="device='cuda' but torch .* sees no GPU"):
-        choose_device("cuda")
-    assert choose_device("auto") == torch.device("cpu")
+        choose_device("cuda", "training")
+    assert choose_device("auto", "training") == torch.device("cpu")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -66,7 +66,7 @@ class Try:
         self.output = tmp_path / "artifacts" / "towers"
         self.asked: list[tuple[str, str]] = []
 
-    def run(self, played: PlayedCluster, task: Job = TASK, **limits: float) -> Any:
+    def run(self, played: PlayedCluster, task: Job = TASK, **limits: Any) -> Any:
         config = NodesConfig(num_nodes=2, image="registry/homefeed:1", **limits)
         inputs = {DATASET_FOLDER: self.dataset}
         with playing(played) as (cluster, server):

@@ -10,9 +10,7 @@ from homefeed.training_job.config import CLAIM, SHARED_FOLDER, NodesConfig
 from homefeed.training_job.manifest import RUNTIME, job_name, train_job
 from homefeed.training_job.step_pod import FIELDS, StepPod
 
-MANIFEST = (
-    Path(__file__).parents[2] / "manifests/base/pipelines/training/trainingruntime.yaml"
-)
+MANIFEST = Path(__file__).parents[2] / "manifests/base/pipelines/training/trainingruntime.yaml"
 STEP = StepPod("train-x1", "u-1", "runs", "7d0c8f0e-8a9f-4a4e-9f4c-3f0f5c2f0a1b")
 IMAGE = "registry/homefeed:1"
 

@@ -14,7 +14,15 @@ def make_interests(dimension: int, length: int, config: InterestsConfig) -> nn.M
         dimension: width of an item, d.
         length: most items, L.
         config: of the clusters.
+
+    Raises:
+        ValueError: there are more clusters than items.
     """
+    if config.embeddings > length:
+        raise ValueError(
+            f"towers.interests.embeddings={config.embeddings} must be at most "
+            f"features.history.length={length}: a cluster has an item at least"
+        )
     if isinstance(config, MindConfig):
         return Mind(dimension, length, config)
     return Clustering(dimension, config)

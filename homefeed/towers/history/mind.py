@@ -37,7 +37,7 @@ class Mind(nn.Module):
         num_used = count_clusters(is_there.sum(dim=1), self.most, self.by_history)
         is_used = torch.arange(self.most, device=items.device) < num_used.unsqueeze(1)
         logits = self.logits[: items.shape[1]].unsqueeze(0)
-        # The paper routes without gradient, but for the last round.
+        # Rounds but the last are without gradient, as in the code of ComiRec (arXiv 2005.09347).
         fixed = items.detach()
         for _ in range(self.iterations - 1):
             shares = self._shares(logits, is_used, is_there)

@@ -23,7 +23,8 @@ def count_clusters(num_items: Tensor, most: int, by_history: bool) -> Tensor:
     """
     wanted = num_items
     if by_history:
-        wanted = torch.log2(num_items.clamp(min=1).to(torch.float32)).floor().to(torch.int64)
+        # The exponent is 1 + floor(log2(n)), without a logarithm's rounding.
+        wanted = torch.frexp(num_items.to(torch.float32))[1].to(torch.int64) - 1
     return wanted.clamp(min=1, max=most)
 
 

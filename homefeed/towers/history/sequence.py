@@ -2,7 +2,9 @@
 
 Sources: Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018 (arXiv 1808.09781);
 PinnerFormer (arXiv 2205.04507), section 3.2, for the encoding of time and action; the pre-norm
-form is Xiong et al., "On Layer Normalization in the Transformer Architecture", 2020.
+form is Xiong et al., "On Layer Normalization in the Transformer Architecture", 2020. As SASRec's
+paper has it, what a layer gives is dropped out, and not the weights of attention, for which there
+is no fused attention on CPU.
 """
 
 import torch
@@ -18,7 +20,6 @@ class Block(nn.Module):
     def __init__(self, dimension: int, config: SequenceConfig) -> None:
         super().__init__()
         self.heads = config.heads
-        self.attention_dropout = config.dropout
         width = max(1, round(config.width_ratio * dimension))
         self.first_norm, self.second_norm = nn.LayerNorm(dimension), nn.LayerNorm(dimension)
         self.projection = nn.Linear(dimension, 3 * dimension)
@@ -40,7 +41,6 @@ class Block(nn.Module):
             projected[1],
             projected[2],
             attn_mask=may_see,
-            dropout_p=self.attention_dropout if self.training else 0.0,
         )
         items = items + self.dropout(self.output(attended.transpose(1, 2).flatten(2)))
         return items + self.dropout(self.feed_forward(self.second_norm(items)))
@@ -102,7 +102,8 @@ class SequenceEncoder(nn.Module):
         may_see = is_there.unsqueeze(1)
         if self.causal:
             # Most recent first: what is older stands to the right.
-            may_see = may_see & torch.ones_like(may_see[0, 0].diag()).triu()
+            square = (items.shape[1], items.shape[1])
+            may_see = may_see & torch.ones(square, dtype=torch.bool, device=items.device).triu()
         # Whoever sees nobody, as padding does, sees itself: a softmax of nothing is no number.
         may_see = may_see | torch.eye(items.shape[1], dtype=torch.bool, device=items.device)
         for block in self.blocks:

@@ -41,7 +41,9 @@ class Catalogue:
             facts={
                 "points": torch.from_numpy(sample.point_of[is_own] - own.start),
                 "pins": torch.from_numpy(places),
-                "weights": torch.from_numpy(sample.weights[is_own]),
+                "weights": torch.from_numpy(sample.weights[is_own]).float(),
+                # Of the mean over all processes' pairs, this one's share times their number.
+                "scale": torch.tensor(sample.num_shares / sample.weights.sum()).float(),
             },
         )
 
@@ -64,7 +66,7 @@ class FullSoftmax(Objective):
     def forward(self, users: UserVectors, pins: Tensor, facts: Mapping[str, Tensor]) -> Tensor:
         """The mean loss."""
         vectors = users.vectors.squeeze(1)
-        pairs = (facts["points"], facts["pins"], facts["weights"])
+        pairs = (facts["points"], facts["pins"], facts["weights"] * facts["scale"])
         return full_softmax(vectors, pins, self.temperature(), *pairs)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from homefeed.distributed.gather import of_all
 from homefeed.frequencies.count_min import CountMinSketch
 from homefeed.frequencies.inclusion import log_inclusion
 from homefeed.frequencies.streaming import StreamingShares
@@ -68,16 +69,18 @@ class SampledSoftmax(Objective):
                 "user_ids": torch.from_numpy(sample.user_ids),
                 "pin_ids": torch.from_numpy(pins),
                 "log_q": torch.from_numpy(self._log_q(sample, pins)),
-                "weights": torch.from_numpy(sample.weights[sample.own]).float(),
+                "weights": torch.from_numpy(sample.own_weights()),
                 "first": torch.tensor(sample.own.start),
+                "num_own": torch.tensor(len(own)),
             },
         )
 
     def forward(self, users: UserVectors, pins: Tensor, facts: Mapping[str, Tensor]) -> Tensor:
-        """The mean loss."""
+        """The mean loss of this process's points, over the candidates of all."""
+        num_own = int(facts["num_own"])
         return sampled_softmax(
             users.vectors,
-            pins,
+            torch.cat([of_all(pins[:num_own]), of_all(pins[num_own:])]),
             self.temperature(),
             facts["log_q"],
             facts["user_ids"],

@@ -8,6 +8,7 @@ from homefeed.towers.batches import Batches
 from homefeed.towers.config import TowersConfig, TrainingConfig
 from homefeed.towers.data import EncodedDataset, read_examples
 from homefeed.towers.examples import ExampleStream
+from homefeed.towers.parallel import Processes
 from homefeed.towers.samples.events import EventSamples
 from homefeed.towers.samples.sample import Sample
 from homefeed.towers.samples.sequences import SequenceSamples
@@ -48,17 +49,20 @@ def make_samples(
     towers: TowersConfig,
     training: TrainingConfig,
     seed: int,
+    processes: Processes,
 ) -> Samples:
-    """The samples of some splits.
+    """The samples of some splits, of which each process takes its share.
 
     Raises:
         ValueError: there is nothing to train on.
     """
+    share = (processes.rank, processes.world_size)
     most, encoder = training.max_examples_per_user_day, encoded.encoder
     if training.examples == "events":
         stream = ExampleStream(dataset, splits, encoder, most)
-        batches = Batches(stream, training.batch_size, training.block_batches, seed)
-        return EventSamples(encoded, batches, towers.condition, training, seed)
+        shape = (training.batch_size, training.block_batches, seed, processes.world_size)
+        batches = Batches(stream, *shape)
+        return EventSamples(encoded, batches, towers.condition, training, seed, *share)
     examples = read_examples(dataset, splits, encoder, most)
     kind = UserSamples if training.examples == "users" else SequenceSamples
-    return kind(encoded, examples, training, seed)
+    return kind(encoded, examples, training, seed, *share)

@@ -42,10 +42,19 @@ class Sample:
     trends: Trends
     time: int
 
+    def own_weights(self) -> np.ndarray:
+        """Weights of this process's points, each with one pin; 1 on average over all, float32."""
+        return (self.weights / self.weights.mean()).astype(np.float32)[self.own]
+
+    @property
+    def num_shares(self) -> int:
+        """Processes that share the points."""
+        return len(self.user_ids) // max(self.own.stop - self.own.start, 1)
+
     def own_of(self, size: int) -> slice:
         """This process's share of so many rows that were drawn beside the points."""
-        num_own, num_points = self.own.stop - self.own.start, len(self.user_ids)
-        return share_of(size, self.own.start // num_own, num_points // num_own)
+        num_own = self.own.stop - self.own.start
+        return share_of(size, self.own.start // num_own, self.num_shares)
 
 
 class Shares:

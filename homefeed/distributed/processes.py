@@ -19,11 +19,12 @@ TIMEOUT = timedelta(hours=1)
 
 
 @contextmanager
-def process_group(wanted: str) -> Iterator[torch.device]:
+def process_group(wanted: str, section: str) -> Iterator[torch.device]:
     """Joins the processes that torchrun started, or makes a group of this one alone.
 
     Args:
         wanted: "auto", "cpu" or "cuda".
+        section: of the recipe that it is in, for the error.
 
     Yields:
         The device of this process.
@@ -31,7 +32,7 @@ def process_group(wanted: str) -> Iterator[torch.device]:
     Raises:
         ValueError: a GPU is asked for and torch sees none, or fewer than processes.
     """
-    device = choose_device(wanted, int(os.environ.get("LOCAL_RANK", 0)))
+    device = choose_device(wanted, section, int(os.environ.get("LOCAL_RANK", 0)))
     if device.type == "cuda":
         torch.cuda.set_device(device)
     backend = BACKENDS[device.type]
@@ -47,7 +48,7 @@ def process_group(wanted: str) -> Iterator[torch.device]:
             dist.destroy_process_group()
 
 
-def choose_device(wanted: str, local_rank: int) -> torch.device:
+def choose_device(wanted: str, section: str, local_rank: int = 0) -> torch.device:
     """The device of one process of this machine.
 
     Raises:
@@ -58,9 +59,9 @@ def choose_device(wanted: str, local_rank: int) -> torch.device:
         return torch.device("cpu")
     if local_rank >= num_gpus:
         raise ValueError(
-            f"pretraining.device={wanted!r} but torch {torch.__version__} sees {num_gpus} GPUs for "
+            f"{section}.device={wanted!r} but torch {torch.__version__} sees {num_gpus} GPUs for "
             f"{local_rank + 1} or more processes: give the step as many accelerators and the GPU "
-            "image, or set pretraining.device: cpu"
+            f"image, or set {section}.device: cpu"
         )
     return torch.device("cuda", local_rank)
 

@@ -1,0 +1,1 @@
+"""Training in several processes: how they find each other, and what they share."""

@@ -1,0 +1,87 @@
+"""Training in several processes: the same loss as in one, also after a break in another number."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+
+from homefeed.towers.config import TowersConfig, TrainingConfig
+from homefeed.towers.crossing.config import MaskNetConfig
+from homefeed.towers.job import CHECKPOINTS_FOLDER, DATASET_FOLDER, JOB_FILE, TOWERS_FOLDER, Job
+from homefeed.towers.layout import read_training
+from homefeed.towers.objectives.config import SampledSoftmaxConfig
+from homefeed.towers.parallel import Processes
+
+ROOT = Path(__file__).parents[2]
+TOWERS = TowersConfig(
+    field_dimension=8, embedding_dimension=8, crossing=MaskNetConfig(blocks=1, width=8)
+)
+TRAINING = TrainingConfig(
+    batch_size=96,
+    max_epochs=2,
+    patience=2,
+    learning_rate=0.01,
+    history_dropout=0.2,
+    objective=SampledSoftmaxConfig(num_uniform=12),
+    checkpoint_seconds=0.0,
+    refit=False,
+)
+
+
+def train(folder: Path, num_processes: int, num_steps: int = 0) -> subprocess.CompletedProcess[str]:
+    """Trains what the folder says in some processes, for some steps or to the end."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", str(num_processes), "--module", "tests.towers.in_step"]
+    command += [str(folder), str(num_steps)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def job(folder: Path, dataset: Path, training: TrainingConfig) -> Path:
+    shutil.copytree(dataset, folder / DATASET_FOLDER)
+    made = Job(towers=TOWERS, training=training, seed=3)
+    (folder / JOB_FILE).write_bytes(msgspec.json.encode(made))
+    return folder
+
+
+@pytest.mark.parametrize("table_optimizer", ["adamw", "rowwise_adagrad"])
+def test_two_processes_train_as_one_and_three_go_on(
+    tiny_dataset: Path, tmp_path: Path, table_optimizer: str
+) -> None:
+    training = msgspec.structs.replace(TRAINING, table_optimizer=table_optimizer)
+    one = job(tmp_path / "one", tiny_dataset, training)
+    finished = train(one, 1)
+    assert finished.returncode == 0, finished.stderr
+    epochs = read_training(one / TOWERS_FOLDER).epochs
+
+    several = job(tmp_path / "several", tiny_dataset, training)
+    # The twelfth step is of the second epoch.
+    broken = train(several, 2, num_steps=12)
+    assert broken.returncode != 0
+    assert list((several / CHECKPOINTS_FOLDER).iterdir())
+    finished = train(several, 3)
+    assert finished.returncode == 0, finished.stderr
+    assert "going on after 1 epochs and" in finished.stderr
+    again = read_training(several / TOWERS_FOLDER).epochs
+    assert not list((several / CHECKPOINTS_FOLDER).iterdir())
+
+    assert len(again) == len(epochs) == 2
+    for expected, found in zip(epochs, again, strict=True):
+        assert found.train_loss == pytest.approx(expected.train_loss, abs=2e-4)
+        assert found.validation == pytest.approx(expected.validation, abs=0.03)
+    weights = [
+        torch.load(each / TOWERS_FOLDER / "weights.pt", weights_only=True)
+        for each in (one, several)
+    ]
+    assert weights[0].keys() == weights[1].keys()
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(weights[1][name], tensor, atol=2e-3, rtol=1e-2)
+
+
+def test_a_batch_must_divide(tmp_path: Path) -> None:
+    processes = Processes(torch.device("cpu"), rank=0, world_size=5)
+    with pytest.raises(ValueError, match=r"batch_size=96 is shared by 5 .* take 95 or 100"):
+        processes.check(TRAINING)
