@@ -8,7 +8,6 @@ depends on changed.
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from benchmarks.config import BASES, baseline_names, experiment_paths, read_expe
 from benchmarks.records import make_records
 from benchmarks.runs import Outcome, Runs
 from homefeed.evaluation.markdown import fill_parts
-from homefeed.evaluation.results import RESULTS_FOLDER, make_table, write_results
+from homefeed.evaluation.results import RESULTS_FOLDER, make_measured_table, write_results
 
 WORK = Path("build/results")
 DOCUMENT = Path("docs/results.md")
@@ -83,13 +82,12 @@ def run_experiment(
 
 def _write_tables() -> None:
     """Writes the document's tables, but for those of what was never measured."""
-
-    def make(part: str) -> str:
-        there = (RESULTS_FOLDER / f"{part}.json").is_file()
-        return make_table(part, RESULTS_FOLDER) if there else ""
-
-    text = fill_parts(DOCUMENT.read_text("utf-8"), str(DOCUMENT), make)
-    DOCUMENT.write_text(re.sub(r"(-->)\s+(<!-- /results)", r"\1\n\2", text), "utf-8")
+    text = fill_parts(
+        DOCUMENT.read_text("utf-8"),
+        str(DOCUMENT),
+        lambda part: make_measured_table(part, RESULTS_FOLDER),
+    )
+    DOCUMENT.write_text(text, "utf-8")
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ def fill_parts(text: str, where: str, make: Callable[[str], str]) -> str:
     Args:
         text: of the file.
         where: its name, for the error.
-        make: from a part's name to what belongs there.
+        make: from a part's name to what belongs there; empty where there is nothing yet.
 
     Raises:
         ValueError: a part does not end before the next begins; names file and line.
@@ -29,7 +29,8 @@ def fill_parts(text: str, where: str, make: Callable[[str], str]) -> str:
                 f"{where}:{line}: the part {begin[0]} has no end: put <!-- /results --> on a line "
                 "of its own after it"
             )
-        written += [text[done : begin.end()], "\n\n", make(begin[1]), "\n\n"]
+        made = make(begin[1])
+        written += [text[done : begin.end()], f"\n\n{made}\n\n" if made else "\n"]
         done = end.start()
     return "".join([*written, text[done:]])
 

@@ -137,6 +137,12 @@ def make_table(experiment: str, folder: Path) -> str:
     return format_table(header, rows) + "\n\n" + _sources(records)
 
 
+def make_measured_table(experiment: str, folder: Path) -> str:
+    """As `make_table`; empty where the experiment was not measured yet."""
+    is_there = (folder / f"{experiment}.json").is_file()
+    return make_table(experiment, folder) if is_there else ""
+
+
 def _column(record: Record) -> str:
     return f"{record.metric} ({record.unit})" if record.unit else record.metric
 
@@ -172,7 +178,7 @@ def main(names: Sequence[str]) -> None:
         for name in names:
             path = Path(name)
             old = path.read_text("utf-8")
-            new = fill_parts(old, name, lambda part: make_table(part, RESULTS_FOLDER))
+            new = fill_parts(old, name, lambda part: make_measured_table(part, RESULTS_FOLDER))
             if new != old:
                 path.write_text(new, "utf-8")
                 print(f"{name}: tables written again")

@@ -182,6 +182,12 @@ def check_together(towers: TowersConfig, training: TrainingConfig) -> None:
                 "training.examples='sequences' needs a towers.sequence with causal: true: each "
                 "place must see older ones alone"
             )
+        if towers.sequence.ages:
+            raise ValueError(
+                "training.examples='sequences' trains every place of a history, and ages count "
+                "from its newest item, which only the first place may know: set "
+                "towers.sequence.ages: false"
+            )
         for name in ("pooled_history", "interests"):
             if getattr(towers, name) is not None:
                 raise ValueError(

@@ -1,6 +1,7 @@
 """The two towers over torchrec's embedding tables, as they are trained."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -97,7 +98,7 @@ class TwoTowers(nn.Module):
                     num_embeddings=num_rows[name],
                     embedding_dim=config.field_dimension,
                     feature_names=keys,
-                    init_fn=_small,
+                    init_fn=partial(_small, width=config.field_dimension),
                 )
                 for name, keys in readers.items()
             ],
@@ -252,6 +253,6 @@ def _padded(found: Found) -> Tensor:
     return out.masked_scatter(found.is_there.unsqueeze(2), found.values)
 
 
-def _small(weight: Tensor) -> None:
+def _small(weight: Tensor, width: int) -> None:
     """As nn.Embedding, but of the size that fields normalised later start well from."""
-    nn.init.normal_(weight, std=weight.shape[1] ** -0.5)
+    nn.init.normal_(weight, std=width**-0.5)

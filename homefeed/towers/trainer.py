@@ -1,5 +1,6 @@
 """The training loop: steps, early stop on validation, checkpoints."""
 
+import io
 import time
 from typing import Any
 
@@ -23,6 +24,7 @@ from homefeed.towers.validate import Validation
 
 WARM_UP = 50
 """Batches over which the learning rate grows to its full size."""
+PROGRESS = "progress"
 MANY = 1_000_000_000
 """More batches than an epoch has: it numbers checkpoints."""
 
@@ -186,15 +188,19 @@ class Trainer:
             checkpoints.save(whole | self._progress())
             return
         number = len(self._epochs) * MANY + len(self._losses)
-        checkpoints.save_sharded(self._sharded() | {"progress": self._progress()}, number)
+        progress = io.BytesIO()
+        torch.save(self._progress(), progress)
+        checkpoints.save_sharded(self._sharded() | {PROGRESS: progress.getvalue()}, number)
 
     def _go_on(self, checkpoints: Checkpoints) -> None:
         """From a checkpoint, where there is one."""
         if self._is_sharded:
             fill(self._optimizer)
-            state = self._sharded() | {"progress": {}}
+            # In one piece: of a dictionary only the keys that are there would be read.
+            state = self._sharded() | {PROGRESS: b""}
             if checkpoints.load_sharded(state):
-                self._restore(state["progress"])
+                progress = io.BytesIO(state[PROGRESS])
+                self._restore(torch.load(progress, weights_only=True))
         elif (state := checkpoints.load(self._processes.device)) is not None:
             self._learner.load_state_dict(state["learner"])
             self._optimizer.load_state_dict(state["optimizer"])

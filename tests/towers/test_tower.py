@@ -133,7 +133,7 @@ def test_users_have_many_pins_to_find() -> None:
 
 
 SEQUENCES = TrainingConfig(examples="sequences", objective=FullSoftmaxConfig())
-CAUSAL = SequenceConfig(causal=True)
+CAUSAL = SequenceConfig(causal=True, ages=False)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +141,11 @@ CAUSAL = SequenceConfig(causal=True)
     [
         (TowersConfig(), SEQUENCES, "needs a towers.sequence with causal: true"),
         (TowersConfig(sequence=SequenceConfig()), SEQUENCES, "causal: true"),
+        (
+            TowersConfig(sequence=SequenceConfig(causal=True), pooled_history=None),
+            SEQUENCES,
+            "set towers.sequence.ages: false",
+        ),
         (TowersConfig(sequence=CAUSAL), SEQUENCES, "set towers.pooled_history: null"),
         (
             TowersConfig(

@@ -172,7 +172,7 @@ WITHOUT_STATISTICS: dict[str, tuple[TowersConfig, TrainingConfig]] = {
         replace(TRAINING, examples="users", objective=SquareConfig(), batch_size=16),
     ),
     "sequences": (
-        replace(TOWERS, sequence=SequenceConfig(causal=True), pooled_history=None),
+        replace(TOWERS, sequence=SequenceConfig(causal=True, ages=False), pooled_history=None),
         replace(TRAINING, examples="sequences", objective=FullSoftmaxConfig(), batch_size=8),
     ),
 }

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from homefeed.towers.data import Batch
@@ -65,4 +66,7 @@ class Learner(nn.Module):
         users, pins = self.towers(inputs.users, inputs.pins, inputs.places)
         device = self.towers.device
         facts = {name: fact.to(device) for name, fact in inputs.facts.items()}
-        return self.objective(users, pins, facts)
+        # A softmax over thousands, at a temperature of hundredths, is lost in 8 bits of mantissa.
+        with torch.autocast(device.type, enabled=False):
+            whole = UserVectors(users.vectors.float(), users.is_used)
+            return self.objective(whole, pins.float(), facts)

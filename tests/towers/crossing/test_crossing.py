@@ -10,7 +10,7 @@ from homefeed.towers.crossing.config import (
     MaskNetConfig,
     MLPConfig,
 )
-from homefeed.towers.crossing.dhen import DHEN, DHENLayer, FieldTransformer
+from homefeed.towers.crossing.dhen import DHEN, DHENLayer, FieldTransformer, OverFields
 from homefeed.towers.crossing.make import make_crossing
 from homefeed.towers.crossing.masknet import MaskBlock, MaskNet
 from homefeed.towers.crossing.mlp import MLP
@@ -46,7 +46,8 @@ def test_dropout_reaches_every_branch_in_training_alone() -> None:
     mlp = make_crossing(3, 8, 6, MLPConfig(widths=(16,)), dropout=0.5)
     masknet = make_crossing(3, 8, 6, MaskNetConfig(blocks=1, width=16), dropout=0.5)
     dhen = DHEN(3, 8, 6, DHENConfig(heads=2), dropout=0.5)
-    branches = [branch for layer in dhen.layers for branch in layer.interactions]
+    branches = [each for each in dhen.modules() if isinstance(each, OverFields | FieldTransformer)]
+    assert len(branches) == 4
     fields = torch.randn(5, 3, 8)
     for module in (mlp, masknet, *branches):
         assert not torch.equal(module(fields), module(fields))
@@ -59,11 +60,13 @@ def test_a_mask_block_multiplies_its_input_by_what_an_mlp_makes_of_it() -> None:
     assert block.mask[0].out_features == 3
     x = torch.randn(2, 6)
     torch.testing.assert_close(block(x), block.output(x * block.mask(x)))
+    last = block.mask[2]
+    assert isinstance(last, torch.nn.Linear)
     with torch.no_grad():
-        block.mask[2].weight.zero_()
+        last.weight.zero_()
         # Where it starts, a mask lets everything through.
         torch.testing.assert_close(block(x), block.output(x))
-        block.mask[2].bias.zero_()
+        last.bias.zero_()
     # A mask of zeros lets nothing of x through.
     torch.testing.assert_close(block(x), block(2 * x))
 
