@@ -67,6 +67,8 @@ def export_towers(towers: Path, output: Path) -> Manifest:
     _script(plain_pin_tower(eager), output / PIN_TOWER_FILE)
     difference = _check_parity(eager, encoder, output)
     weights = {name: source.files[name] for name in (WEIGHTS_FILE, FEATURES_FILE)}
+    if eager.has_int8_ids:
+        weights["ids"] = "int8"
     return write_manifest(
         output,
         Manifest(

@@ -17,12 +17,11 @@ class PlainTables(nn.Module):
         super().__init__()
         self.names = list(tables)
         shared: dict[int, nn.Embedding] = {}
-        self.tables = nn.ModuleList(
-            shared.setdefault(
-                weight.data_ptr(), nn.Embedding.from_pretrained(weight, padding_idx=PADDING_ROW)
-            )
-            for weight in tables.values()
-        )
+        for weight in tables.values():
+            if weight.data_ptr() not in shared:
+                own = nn.Embedding.from_pretrained(weight.clone(), padding_idx=PADDING_ROW)
+                shared[weight.data_ptr()] = own
+        self.tables = nn.ModuleList(shared[weight.data_ptr()] for weight in tables.values())
 
     def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """Looked-up items `[B, V, d]` by name; zeros for padding."""

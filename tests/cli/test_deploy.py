@@ -36,7 +36,7 @@ LINES = [line for block in shell_blocks(DOCUMENT + SHORT) for line in block.spli
 HOST = "http://localhost:8080"
 # Folders of the repository, so that a path can be told from other words with a slash.
 FOLDERS = "docs|helm|homefeed|images|manifests|pipelines|serving|tests"
-SOURCES = ("components", "helm", "homefeed", "serving")
+SOURCES = ("pipelines", "components", "helm", "homefeed", "serving")
 
 
 def commands(*start: str) -> list[list[str]]:
