@@ -227,6 +227,17 @@ def check_features(
         for table, side, column in ((PINS, "pin", Column.PIN_ID), (USERS, "user", Column.USER_ID)):
             if table in towers.ids.tables:
                 _need(features, side, column, f"towers.ids.tables: [{table}]")
+    if (
+        isinstance(training.objective, SampledSoftmaxConfig)
+        and training.objective.num_uniform
+        and training.examples != "events"
+        and features.statistics.columns
+    ):
+        raise ValueError(
+            f"training.examples={training.examples!r} is of no one time, at which the pins of "
+            f"training.objective.num_uniform={training.objective.num_uniform} would have their "
+            "statistics: set features.statistics.half_life_days: [], or num_uniform: 0"
+        )
     if not isinstance(training.objective, SampledSoftmaxConfig) and features.statistics.columns:
         raise ValueError(
             "training.objective scores the whole catalogue, whose statistics "

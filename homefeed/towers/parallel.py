@@ -12,6 +12,7 @@ from torchrec.optim.rowwise_adagrad import RowWiseAdagrad
 
 from homefeed.distributed.sharding import shard, start_rows
 from homefeed.towers.config import TrainingConfig
+from homefeed.towers.objectives.config import SampledSoftmaxConfig
 from homefeed.towers.objectives.learner import Learner
 
 SHARDING = "row_wise"
@@ -39,10 +40,17 @@ class Processes:
         """Refuses a batch that they cannot share equally.
 
         Raises:
-            ValueError: names both numbers.
+            ValueError: names both sides.
         """
+        is_sampled = isinstance(training.objective, SampledSoftmaxConfig)
+        if self.world_size > 1 and training.examples == "sequences" and is_sampled:
+            raise ValueError(
+                f"training.examples='sequences' gives {self.world_size} processes unequal numbers "
+                "of places, whose pins training.objective.kind='sampled_softmax' cannot gather: "
+                "give it full_softmax, or one process"
+            )
         numbers = {"batch_size": training.batch_size}
-        if hasattr(training.objective, "num_uniform"):
+        if isinstance(training.objective, SampledSoftmaxConfig):
             numbers["objective.num_uniform"] = training.objective.num_uniform
         for name, number in numbers.items():
             if number % self.world_size:

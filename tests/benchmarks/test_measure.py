@@ -4,35 +4,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from benchmarks.config import RankingConfig
 from benchmarks.measure import measure_ranking, measure_towers
 from homefeed.evaluation.offline import OfflineTest
-from homefeed.evaluation.truth import read_truth
 from homefeed.ranking.metrics import find_hits
-from homefeed.towers.config import ConditionConfig, TowersConfig
-from homefeed.towers.crossing.config import MLPConfig
 from homefeed.towers.model import TwoTowers
-
-TOWERS = TowersConfig(
-    field_dimension=8,
-    embedding_dimension=8,
-    crossing=MLPConfig(widths=(16,)),
-    condition=ConditionConfig(),
-)
+from tests.evaluation.untrained import offline_test, untrained_towers
 
 
 @pytest.fixture(scope="module")
 def offline(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> OfflineTest:
     scratch = tmp_path_factory.mktemp("measure") / "scratch"
-    return OfflineTest(tiny_dataset, read_truth(tiny_dataset, 7.0, None, 0, scratch), scratch)
+    return offline_test(tiny_dataset, scratch)
 
 
 @pytest.fixture(scope="module")
 def towers(offline: OfflineTest) -> TwoTowers:
-    torch.manual_seed(0)
-    return TwoTowers(offline.encoder, TOWERS)
+    return untrained_towers(offline)
 
 
 def test_metrics_are_those_of_the_ranking(offline: OfflineTest, towers: TwoTowers) -> None:

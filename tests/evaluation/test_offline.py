@@ -4,33 +4,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from homefeed.evaluation.offline import OfflineTest
-from homefeed.evaluation.truth import read_truth
 from homefeed.ranking.metrics import NO_PIN
-from homefeed.towers.config import ConditionConfig, TowersConfig
-from homefeed.towers.crossing.config import MLPConfig
 from homefeed.towers.model import TwoTowers
-
-TOWERS = TowersConfig(
-    field_dimension=8,
-    embedding_dimension=8,
-    crossing=MLPConfig(widths=(16,)),
-    condition=ConditionConfig(),
-)
+from tests.evaluation.untrained import offline_test, untrained_towers
 
 
 @pytest.fixture(scope="module")
 def test(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> OfflineTest:
     scratch = tmp_path_factory.mktemp("offline") / "scratch"
-    return OfflineTest(tiny_dataset, read_truth(tiny_dataset, 7.0, None, 0, scratch), scratch)
+    return offline_test(tiny_dataset, scratch)
 
 
 @pytest.fixture(scope="module")
 def towers(test: OfflineTest) -> TwoTowers:
-    torch.manual_seed(0)
-    return TwoTowers(test.encoder, TOWERS)
+    return untrained_towers(test)
 
 
 def test_all_that_is_unseen_is_ranked(test: OfflineTest, towers: TwoTowers) -> None:

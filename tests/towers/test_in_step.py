@@ -85,3 +85,9 @@ def test_a_batch_must_divide(tmp_path: Path) -> None:
     processes = Processes(torch.device("cpu"), rank=0, world_size=5)
     with pytest.raises(ValueError, match=r"batch_size=96 is shared by 5 .* take 95 or 100"):
         processes.check(TRAINING)
+
+
+def test_places_of_sequences_cannot_be_gathered() -> None:
+    processes = Processes(torch.device("cpu"), rank=0, world_size=2)
+    with pytest.raises(ValueError, match="gives 2 processes unequal numbers of places"):
+        processes.check(msgspec.structs.replace(TRAINING, examples="sequences"))

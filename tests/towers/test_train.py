@@ -360,7 +360,7 @@ def test_validation_ranks_as_serving_would(tiny_dataset: Path, trained: Path) ->
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    with pytest.raises(ValueError, match="device='cuda' but torch .* sees no GPU"):
+    with pytest.raises(ValueError, match="device='cuda' but torch .* sees 0 GPUs"):
         choose_device("cuda", "training")
     assert choose_device("auto", "training") == torch.device("cpu")
 

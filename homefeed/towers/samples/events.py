@@ -77,6 +77,7 @@ class EventSamples:
                 users=users,
                 places=None,
                 own=own,
+                num_shares=self._world_size,
                 user_ids=block.users[rows],
                 pins=pins,
                 point_of=np.arange(len(rows)),

@@ -20,6 +20,7 @@ class Sample:
         users: what the user tower is fed of this process's share of the points.
         places: where in the histories its points are; None where each history is one point.
         own: its share of the P points.
+        num_shares: processes that share the points.
         user_ids: user_index of every point, int64 [P].
         pins: pin_index of what is to be found, int64 [Q].
         point_of: from which point each is to be found, ascending, int64 [Q].
@@ -33,6 +34,7 @@ class Sample:
     users: Batch
     places: tuple[Tensor, Tensor] | None
     own: slice
+    num_shares: int
     user_ids: np.ndarray
     pins: np.ndarray
     point_of: np.ndarray
@@ -46,15 +48,10 @@ class Sample:
         """Weights of this process's points, each with one pin; 1 on average over all, float32."""
         return (self.weights / self.weights.mean()).astype(np.float32)[self.own]
 
-    @property
-    def num_shares(self) -> int:
-        """Processes that share the points."""
-        return len(self.user_ids) // max(self.own.stop - self.own.start, 1)
-
     def own_of(self, size: int) -> slice:
         """This process's share of so many rows that were drawn beside the points."""
-        num_own = self.own.stop - self.own.start
-        return share_of(size, self.own.start // num_own, self.num_shares)
+        rank = self.own.start * self.num_shares // len(self.user_ids)
+        return share_of(size, rank, self.num_shares)
 
 
 class Shares:

@@ -7,17 +7,23 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from homefeed.dataset.build import build_dataset
+from homefeed.dataset.config import DatasetConfig
+from homefeed.features.config import HistoryConfig, StatisticsConfig
 from homefeed.features.encoder import FeatureEncoder
 from homefeed.towers.batches import Batches
 from homefeed.towers.config import ConditionConfig, TrainingConfig
 from homefeed.towers.data import EncodedDataset, Engagements, read_examples
 from homefeed.towers.examples import ExampleStream
-from homefeed.towers.objectives.config import SquareConfig
+from homefeed.towers.objectives.catalogue import FullSoftmax
+from homefeed.towers.objectives.config import FullSoftmaxConfig, SquareConfig
 from homefeed.towers.samples.events import EventSamples
+from homefeed.towers.samples.grouped import group_by_user
 from homefeed.towers.samples.make import Samples
 from homefeed.towers.samples.sample import Sample, Shares, share_of
 from homefeed.towers.samples.sequences import SequenceSamples
-from homefeed.towers.samples.users import UserSamples, group_by_user
+from homefeed.towers.samples.users import UserSamples
+from tests.data_fixtures import TINY_FEATURES
 
 TRAINING = TrainingConfig(batch_size=12, history_dropout=0.3)
 USERS = TrainingConfig(
@@ -179,3 +185,29 @@ def test_a_share_is_one_of_equal_parts() -> None:
         slice(4, 8),
         slice(8, 12),
     ]
+
+
+@pytest.mark.parametrize("kind", [UserSamples, SequenceSamples])
+def test_processes_share_a_mean_over_unequal_numbers_of_pins(
+    kind: type[UserSamples] | type[SequenceSamples],
+    tiny_events: Path,
+    tmp_path: Path,
+) -> None:
+    features = msgspec.structs.replace(
+        TINY_FEATURES,
+        history=HistoryConfig(length=100),
+        statistics=StatisticsConfig(half_life_days=()),
+    )
+    build_dataset(tiny_events, DatasetConfig(), features, seed=0, output=tmp_path / "dataset")
+    encoder = FeatureEncoder.load(tmp_path / "dataset" / "features.json")
+    encoded = EncodedDataset(tmp_path / "dataset", encoder)
+    engagements = read_examples(tmp_path / "dataset", ("train",), encoder)
+    objective = FullSoftmax(FullSoftmaxConfig(), encoded, np.unique(engagements.pins))
+    facts = [
+        objective.prepare(next(kind(encoded, engagements, USERS, 5, rank, 3).epoch(1)), (0,)).facts
+        for rank in range(3)
+    ]
+    assert len({len(each["pins"]) for each in facts}) > 1
+    assert sum((each["weights"] * each["scale"]).sum().item() for each in facts) == (
+        pytest.approx(3.0, rel=1e-5)
+    )
