@@ -23,6 +23,9 @@ $(INSTALLED): $(LOCK) pyproject.toml
 	@$(PIP) --constraint $(LOCK) setuptools wheel torch
 	@$(PIP) --no-deps --no-build-isolation -r $(LOCK)
 	@$(PIP) -q --no-deps --no-build-isolation -e .
+# Every step of a pipeline is a process, which would compile what it imports anew where Python may
+# not write. Some files of packages are of later Pythons: they do not compile, nor are imported.
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 	@touch $@
 
 demo: $(INSTALLED) ## From MovieLens-1M to REST recommendations, on this machine

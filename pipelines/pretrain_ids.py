@@ -90,6 +90,3 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU) -> GraphComponent:
             retry(published)
 
     return pretrain_ids
-
-
-pretrain_ids = build_pipeline()

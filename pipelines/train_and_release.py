@@ -203,6 +203,3 @@ def make_release(
     )
     prepare(evaluated, "Evaluate the release", 6 * HOUR)
     return ReleaseSteps(trained, bundled, evaluated)
-
-
-train_and_release = build_pipeline()

@@ -70,10 +70,15 @@ def shard(module: nn.Module, sharding: str, device: torch.device) -> Distributed
     return DistributedModelParallel(module, device=device, plan=plan, sharders=sharders)
 
 
-def start_rows(table: ShardedTensor, seed: tuple[int, ...]) -> None:
-    """Gives the rows that this process holds their first vectors, of about unit length.
+def start_rows(table: ShardedTensor, seed: tuple[int, ...], deviation: float) -> None:
+    """Gives the rows that this process holds their first vectors.
 
     They are the rows' own, whichever process holds them.
+
+    Args:
+        table: `[rows, D]`.
+        seed: of the table.
+        deviation: standard deviation of what the vectors hold.
     """
     _, dimension = table.size()
     for part in table.local_shards():
@@ -82,7 +87,7 @@ def start_rows(table: ShardedTensor, seed: tuple[int, ...]) -> None:
         for number in range(first // ROWS_AT_ONCE, -(-last // ROWS_AT_ONCE)):
             start = number * ROWS_AT_ONCE
             random = np.random.default_rng((*seed, number))
-            rows = random.standard_normal((ROWS_AT_ONCE, dimension), np.float32) / dimension**0.5
+            rows = random.standard_normal((ROWS_AT_ONCE, dimension), np.float32) * deviation
             low, high = max(first, start), min(last, start + ROWS_AT_ONCE)
             own = torch.from_numpy(rows[low - start : high - start])
             part.tensor.detach()[low - first : high - first] = own

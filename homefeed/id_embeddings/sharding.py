@@ -61,7 +61,7 @@ class ShardedTables:
         self._model = shard(nn.Sequential(collection), config.sharding, device)
         self._device = device
         for place, (_, table) in enumerate(self._tables()):
-            start_rows(table, (seed, place))
+            start_rows(table, (seed, place), config.dimension**-0.5)
 
     def __call__(self, rows: dict[str, Tensor]) -> tuple[Tensor, ...]:
         """Vectors float32 [B, D] of each of `FEATURES`, by their rows, int64 [B] each.

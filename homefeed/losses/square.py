@@ -16,6 +16,7 @@ def square(
     rows: Tensor,
     pins: Tensor,
     weights: Tensor,
+    user_weights: Tensor,
 ) -> Tensor:
     """Squared errors of `users[B, D]` against `catalogue[N, D]`, the mean over users, a scalar.
 
@@ -30,11 +31,12 @@ def square(
         rows: of the users, one for each pair, [P].
         pins: rows of the catalogue, one for each pair, [P].
         weights: of the pairs, [P].
+        user_weights: of all errors of a user, [B].
     """
     scores = (users[rows] * catalogue[pins]).sum(dim=1)
-    observed = (weights * (scores - 1).square()).sum()
+    observed = (user_weights[rows] * weights * (scores - 1).square()).sum()
     gramian = catalogue.T @ catalogue
-    everywhere = ((users @ gramian) * users).sum()
+    everywhere = (user_weights * ((users @ gramian) * users).sum(dim=1)).sum()
     return (observed + unobserved_weight * everywhere) / len(users)
 
 

@@ -7,7 +7,7 @@ from homefeed.contracts import Column
 from homefeed.features.config import Categorical, FeaturesConfig
 from homefeed.towers.crossing.config import Crossing, MaskNetConfig
 from homefeed.towers.history.config import InterestsConfig, SequenceConfig
-from homefeed.towers.ids import PINS, USERS, IdsConfig
+from homefeed.towers.ids_config import PINS, USERS, IdsConfig
 from homefeed.towers.objectives.config import Objective, SampledSoftmaxConfig
 
 
@@ -60,6 +60,10 @@ class TowersConfig(Config, frozen=True):
     """Width d of every field."""
     embedding_dimension: int = 64
     """Width D of the towers' output."""
+    initial_deviation: float | None = None
+    """Standard deviation of what tables hold at first; null is 1 over the square root of
+    `field_dimension`, which normalised fields start well from. Without any normalisation, vectors
+    learn better from near zero, as in matrix factorisation."""
     crossing: Crossing = MaskNetConfig()
     """How a tower's fields become one vector."""
     pin_crossing: Crossing | None = None
@@ -68,6 +72,8 @@ class TowersConfig(Config, frozen=True):
     """In the crossings."""
     normalise: bool = True
     """Whether vectors are of unit length, so that scores are cosines."""
+    history_length: bool = True
+    """Whether how many items the history has is a number of the user's."""
     pooled_history: PooledHistoryConfig | None = PooledHistoryConfig()
     """null leaves the pooled history out."""
     sequence: SequenceConfig | None = None
@@ -81,6 +87,8 @@ class TowersConfig(Config, frozen=True):
 
     def __post_init__(self) -> None:
         _positive(self, "towers", "field_dimension", "embedding_dimension")
+        if self.initial_deviation is not None:
+            _positive(self, "towers", "initial_deviation")
         _share(self, "towers", "dropout")
 
 
@@ -96,6 +104,10 @@ class TrainingConfig(Config, frozen=True):
     """What is minimised."""
     batch_size: int = 2048
     """Examples, or users, a batch."""
+    places_per_batch: int | None = None
+    """Of sequences: so many places, by chance, of those of a batch's users are to be found; null
+    takes all. A softmax over the catalogue costs as much for each, and neighbouring places have
+    much the same to teach."""
     block_batches: int = 8
     """Batches are drawn from blocks of so many of them that follow each other in time. Larger
     blocks mix more users; smaller ones have negatives whose statistics are of the same time."""
@@ -118,9 +130,11 @@ class TrainingConfig(Config, frozen=True):
     """Share of each history's items that the user tower does not see in training. A user's examples
     of one day have one history; whole, it is soon known by heart."""
     learning_rate: float = 1e-3
+    decay: Literal["linear", "cosine"] = "linear"
+    """Of the learning rate, over `max_epochs`."""
     last_rate: float = 0.5
-    """Share of the learning rate that its linear decay over `max_epochs` ends at. Examples come in
-    order of time: the last are the nearest to what is served, and should not count for nothing."""
+    """Share of the learning rate that its decay ends at. Examples come in order of time: the last
+    are the nearest to what is served, and should not count for nothing."""
     weight_decay: float = 0.0
     table_optimizer: Literal["adamw", "rowwise_adagrad"] = "adamw"
     """adamw: tables are trained as all else is, and every process holds them whole.
@@ -146,6 +160,13 @@ class TrainingConfig(Config, frozen=True):
         _positive(self, "training", "table_learning_rate")
         _share(self, "training", "history_dropout")
         most = self.max_examples_per_user_day
+        if self.places_per_batch is not None:
+            _positive(self, "training", "places_per_batch")
+            if self.examples != "sequences":
+                raise ValueError(
+                    f"training.places_per_batch={self.places_per_batch} is of "
+                    f"training.examples='sequences', and they are {self.examples!r}: leave it out"
+                )
         if most is not None and most < 1:
             raise ValueError(
                 f"training.max_examples_per_user_day={most} must be at least 1, or null for all"

@@ -63,14 +63,14 @@ class Histories:
         return cls(offsets, *map(_with_one_more, lists))
 
     def padded(
-        self, rows: np.ndarray, length: int, skip: int = 0
+        self, rows: np.ndarray, length: int, skip: int | np.ndarray = 0
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Pins, actions and times `[B, length]` of rows [B], and where there is something, bool.
 
         Args:
             rows: which histories.
             length: most items of each.
-            skip: leaves out the most recent ones.
+            skip: leaves out so many of the most recent ones, of each or of all.
         """
         starts = self.offsets[rows] + skip
         places = np.arange(length)
@@ -242,7 +242,12 @@ class EncodedDataset:
         return rows
 
     def users(
-        self, users: np.ndarray, histories: Histories, rows: np.ndarray, skip: int = 0
+        self,
+        users: np.ndarray,
+        histories: Histories,
+        rows: np.ndarray,
+        skip: int | np.ndarray = 0,
+        length: int | None = None,
     ) -> Batch:
         """The user tower's features of B users, without a condition.
 
@@ -250,9 +255,10 @@ class EncodedDataset:
             users: user_index [B].
             histories: where theirs are.
             rows: [B], theirs among the histories.
-            skip: leaves out so many of the most recent items.
+            skip: leaves out so many of the most recent items, of each or of all.
+            length: most items; without it, those that the encoder takes.
         """
-        length = self.encoder.config.history.length
+        length = length or self.encoder.config.history.length
         pins, actions, times, is_there = histories.padded(rows, length, skip)
         batch = {name: tensor[users] for name, tensor in self._users.items()}
         batch[HISTORY] = torch.from_numpy(np.where(is_there, self.pin_rows[pins], PADDING_ROW))

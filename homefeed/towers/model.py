@@ -19,7 +19,8 @@ from homefeed.features.encoder import (
     FeatureEncoder,
 )
 from homefeed.towers.config import TowersConfig
-from homefeed.towers.ids import PINS, USERS, IdTables, IdVectors, id_fields
+from homefeed.towers.ids import IdTables, IdVectors
+from homefeed.towers.ids_config import PINS, USERS, id_fields
 from homefeed.towers.tower import Items, PinTower, UserTower, pin_bags, user_bags
 
 Features = Mapping[str, Tensor]
@@ -77,6 +78,8 @@ class TwoTowers(nn.Module):
             PIN: pin_bags(encoder.pin_inputs, config),
         }
         self.has_items = config.sequence is not None or config.interests is not None
+        deviation = config.initial_deviation or config.field_dimension**-0.5
+        self.initial_deviation = deviation
         looked_up = {side: list(bags) for side, bags in self.bags.items()}
         if self.has_items:
             looked_up[USER] = list(dict.fromkeys([*looked_up[USER], HISTORY, HISTORY_ACTIONS]))
@@ -98,7 +101,7 @@ class TwoTowers(nn.Module):
                     num_embeddings=num_rows[name],
                     embedding_dim=config.field_dimension,
                     feature_names=keys,
-                    init_fn=partial(_small, width=config.field_dimension),
+                    init_fn=partial(nn.init.normal_, std=deviation),
                 )
                 for name, keys in readers.items()
             ],
@@ -251,8 +254,3 @@ def _padded(found: Found) -> Tensor:
     """`[B, V, d]`; zeros for padding."""
     out = found.values.new_zeros(*found.is_there.shape, found.values.shape[1])
     return out.masked_scatter(found.is_there.unsqueeze(2), found.values)
-
-
-def _small(weight: Tensor, width: int) -> None:
-    """As nn.Embedding, but of the size that fields normalised later start well from."""
-    nn.init.normal_(weight, std=width**-0.5)

@@ -15,7 +15,8 @@ from homefeed.towers.config import TowersConfig
 from homefeed.towers.crossing.make import make_crossing
 from homefeed.towers.history.make import make_interests
 from homefeed.towers.history.sequence import SequenceEncoder
-from homefeed.towers.ids import PINS, USERS, IdField, id_fields
+from homefeed.towers.ids import IdField
+from homefeed.towers.ids_config import PINS, USERS, id_fields
 
 
 class Items(NamedTuple):
@@ -38,7 +39,12 @@ class Fields(nn.Module):
     """One field for each pooled embedding, each embedding feature, all numbers, each ID table."""
 
     def __init__(
-        self, bags: list[str], inputs: TowerInputs, width: int, ids: dict[str, IdField]
+        self,
+        bags: list[str],
+        inputs: TowerInputs,
+        width: int,
+        ids: dict[str, IdField],
+        first_number: int = 0,
     ) -> None:
         """Takes what is fed.
 
@@ -47,6 +53,7 @@ class Fields(nn.Module):
             inputs: shapes of the features.
             width: of a field, d.
             ids: what makes fields of the vectors of ID tables, by name among the bags.
+            first_number: numbers before it are not looked at.
         """
         super().__init__()
         self.bags = bags
@@ -56,8 +63,10 @@ class Fields(nn.Module):
         )
         # A script knows no names of a module's.
         self.numeric = NUMERIC
-        self.has_numbers = inputs.num_numeric > 0
-        self.numbers = _mlp(inputs.num_numeric, width) if self.has_numbers else nn.Identity()
+        self.first_number = first_number
+        num_numbers = inputs.num_numeric - first_number
+        self.has_numbers = num_numbers > 0
+        self.numbers = _mlp(num_numbers, width) if self.has_numbers else nn.Identity()
         self.ids = list(ids)
         self.id_fields = nn.ModuleList(ids.values())
         self.num_fields = len(bags) + len(self.embeddings) + self.has_numbers + len(ids)
@@ -68,7 +77,7 @@ class Fields(nn.Module):
         for place, projection in enumerate(self.projections):
             fields.append(projection(features[self.embeddings[place]]))
         if self.has_numbers:
-            fields.append(self.numbers(features[self.numeric]))
+            fields.append(self.numbers(features[self.numeric][:, self.first_number :]))
         for place, id_field in enumerate(self.id_fields):
             fields.append(id_field(bags[self.ids[place]]))
         return fields
@@ -92,7 +101,9 @@ class UserTower(nn.Module):
         width = config.field_dimension
         self.normalise = config.normalise
         ids = _make_id_fields(config, True, id_dimension)
-        self.fields = Fields(user_bags(inputs, config), inputs, width, ids)
+        # The length is the first of a user's numbers.
+        first_number = 0 if config.history_length else 1
+        self.fields = Fields(user_bags(inputs, config), inputs, width, ids, first_number)
         self.sequence = (
             None if config.sequence is None else SequenceEncoder(width, length, config.sequence)
         )

@@ -19,7 +19,7 @@ from homefeed.config import to_builtins
 from homefeed.contracts import Column, Manifest, Window, read_manifest, write_manifest
 from homefeed.dataset.layout import DATASET, TRAIN, VALIDATION
 from homefeed.distributed.processes import process_group
-from homefeed.features.encoder import FEATURES_FILE, FeatureEncoder
+from homefeed.features.encoder import FEATURES_FILE, OUT_OF_VOCABULARY_ROW, FeatureEncoder
 from homefeed.id_embeddings.align import align
 from homefeed.id_embeddings.layout import ID_EMBEDDINGS
 from homefeed.id_embeddings.tables import read_pin_table, read_user_table
@@ -28,7 +28,8 @@ from homefeed.id_embeddings.window_rule import check_window
 from homefeed.towers.checkpoint import Checkpoints
 from homefeed.towers.config import TowersConfig, TrainingConfig, check_features, check_together
 from homefeed.towers.data import EncodedDataset, read_examples
-from homefeed.towers.ids import PINS, USERS, IdTables
+from homefeed.towers.ids import IdTables
+from homefeed.towers.ids_config import PINS, USERS
 from homefeed.towers.layout import (
     TOWERS,
     TOWERS_CONFIG_FILE,
@@ -123,6 +124,7 @@ def train_towers(
                 "num_examples": trainer.num_examples,
                 "best_epoch": best.epoch,
                 "validation": best.validation,
+                **_describe_ids(tables),
             },
         )
         if processes.is_first:
@@ -200,6 +202,14 @@ def _read_ids(
         read, column = READERS[name]
         tables[name] = align(read(ids), encoder.vocabularies[column])
     return tables, {ID_EMBEDDINGS: manifest.fingerprint}
+
+
+def _describe_ids(tables: IdTables) -> dict[str, dict[str, float]]:
+    """Which share of each vocabulary has vectors of its own."""
+    if not tables:
+        return {}
+    shares = {name: rows[OUT_OF_VOCABULARY_ROW + 1 :].any(axis=1) for name, rows in tables.items()}
+    return {"ids_found": {name: round(float(has.mean()), 4) for name, has in shares.items()}}
 
 
 def _seed_everything(seed: int) -> None:

@@ -1,6 +1,7 @@
 """The training loop: steps, early stop on validation, checkpoints."""
 
 import io
+import math
 import time
 from typing import Any
 
@@ -169,10 +170,10 @@ class Trainer:
 
     def _set_rate(self, num_epochs: float, num_steps: int) -> None:
         """The rate after so many epochs and steps."""
-        warmed = min(1.0, (num_steps + 1) / WARM_UP)
-        decayed = max(self._config.last_rate, 1 - num_epochs / self._config.max_epochs)
+        config, warmed = self._config, min(1.0, (num_steps + 1) / WARM_UP)
+        rate = config.learning_rate * warmed * _decayed(config, num_epochs / config.max_epochs)
         for group in self._optimizer.param_groups:
-            group["lr"] = self._config.learning_rate * warmed * decayed
+            group["lr"] = rate
 
     def _is_time(self, saved: float) -> bool:
         """Whether to save again; in step with the other processes."""
@@ -234,3 +235,10 @@ class Trainer:
         if self._processes.is_first:
             done = f"{len(self._epochs)} epochs and {len(self._losses)} batches"
             tqdm.write(f"going on after {done}")
+
+
+def _decayed(config: TrainingConfig, done: float) -> float:
+    """Share of the learning rate that is left once a share of `max_epochs` is done."""
+    if config.decay == "cosine":
+        return config.last_rate + (1 - config.last_rate) * (1 + math.cos(math.pi * done)) / 2
+    return max(config.last_rate, 1 - done)

@@ -106,7 +106,7 @@ class Watch:
         if now - self._all_up > config.start_timeout_seconds:
             raise RuntimeError(
                 f"TrainJob {self._name} could not start within {config.start_timeout_seconds:g} s: "
-                f"{state(pods, config.num_nodes)}{self._warnings()}"
+                f"{state(pods, config.num_nodes)}{self._warnings() or _hint(pods)}"
             )
         if now - self._begin > config.timeout_seconds:
             raise RuntimeError(
@@ -142,6 +142,10 @@ class Watch:
         if is_refused or time.monotonic() - self._heard > SILENCE_SECONDS:
             raise RuntimeError(f"TrainJob {self._name} cannot be watched: {why}") from error
         _print(f"no answer of the cluster, asking again: {why}")
+
+
+def _hint(pods: list[Any]) -> str:
+    return "" if pods else "; nothing acted on the job: does Kubeflow Trainer's controller run?"
 
 
 def _print(line: str) -> None:

@@ -15,7 +15,7 @@ from homefeed.id_embeddings.config import IdRecipe, PretrainingConfig, Source, T
 from homefeed.id_embeddings.window_rule import check_window
 from homefeed.towers.config import TowersConfig, TrainingConfig
 from homefeed.towers.crossing.config import MLPConfig
-from homefeed.towers.ids import IdsConfig
+from homefeed.towers.ids_config import IdsConfig
 from homefeed.towers.train import train_towers
 from tests.data_fixtures import START, TINY_FEATURES
 

@@ -15,7 +15,7 @@ from docker.types import Mount, Ulimit
 from kfp import local
 from kfp.local import docker_task_handler
 
-from pipelines.train_and_release import train_and_release
+from pipelines.train_and_release import build_pipeline
 
 LABEL = "homefeed-run"
 """Key of the label that all containers of a run have."""
@@ -55,7 +55,7 @@ def run(recipe: str, runs: Path, store: Path, movielens: Path, label: str) -> No
     environment = {"HOMEFEED_CACHE": CACHE, "OMP_NUM_THREADS": "1", "TQDM_MININTERVAL": "10"}
     settings: dict[str, Any] = {"environment": environment, "labels": {LABEL: label}, **RESTRICTED}
     local.init(runner=local.DockerRunner(mounts=mounts, **settings), pipeline_root=str(runs))
-    train_and_release(recipe=recipe, store=STORE, channel=CHANNEL, pins_per_shard=PINS_PER_SHARD)
+    build_pipeline()(recipe=recipe, store=STORE, channel=CHANNEL, pins_per_shard=PINS_PER_SHARD)
 
 
 def run_container(

@@ -110,7 +110,7 @@ def start(program: str) -> str:
     Raises:
         RuntimeError: it does not start.
     """
-    command = [program, "up", "--prometheus"]
+    command = [program, "up", "--prometheus", "--trainer"]
     try:
         return run(command, capture=True)
     except RuntimeError as failure:

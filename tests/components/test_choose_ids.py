@@ -13,7 +13,7 @@ from homefeed.dataset.layout import DATASET, TRAIN
 from homefeed.id_embeddings.store import IdEmbeddingStore, fetch_ids
 from homefeed.id_embeddings.tables import verify
 from homefeed.towers.config import TowersConfig
-from homefeed.towers.ids import IdsConfig
+from homefeed.towers.ids_config import IdsConfig
 from tests.data_fixtures import START
 from tests.id_embeddings.written import write_ids
 

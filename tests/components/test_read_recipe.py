@@ -12,7 +12,7 @@ from homefeed.features.config import FeaturesConfig
 from homefeed.recipe import Recipe
 from homefeed.recipe import read_recipe as read_shipped_recipe
 from homefeed.towers.config import TowersConfig, TrainingConfig
-from homefeed.towers.ids import IdsConfig
+from homefeed.towers.ids_config import IdsConfig
 from tests.data_fixtures import TINY_FEATURES
 
 

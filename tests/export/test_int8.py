@@ -11,7 +11,8 @@ from homefeed.export.int8 import Int8Vectors
 from homefeed.id_embeddings.config import PretrainingConfig
 from homefeed.id_embeddings.pretrain import pretrain_ids
 from homefeed.id_embeddings.tables import read_pin_table, read_user_table
-from homefeed.towers.ids import IdsConfig, IdVectors
+from homefeed.towers.ids import IdVectors
+from homefeed.towers.ids_config import IdsConfig
 from tests.id_embeddings.logs import id_recipe, write_structured_events
 
 DIMENSION = 64

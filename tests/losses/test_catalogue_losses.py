@@ -10,6 +10,7 @@ B, N, D = 5, 9, 4
 ROWS = torch.tensor([0, 0, 1, 3, 3, 3])  # the third and the last have nothing
 PINS = torch.tensor([2, 5, 2, 0, 8, 4])
 WEIGHTS = torch.tensor([1.0, 2.0, 1.0, 0.5, 1.0, 1.0])
+USER_WEIGHTS = torch.tensor([0.5, 2.0, 1.0, 0.7, 0.8])
 
 
 def vectors() -> tuple[Tensor, Tensor]:
@@ -20,10 +21,10 @@ def vectors() -> tuple[Tensor, Tensor]:
 def test_the_gramian_form_is_the_sum_over_all_pairs() -> None:
     users, pins = vectors()
     scores = users @ pins.T
-    expected = 0.3 * scores.square().sum()
+    expected = 0.3 * (USER_WEIGHTS[:, None] * scores.square()).sum()
     for row, pin, weight in zip(ROWS, PINS, WEIGHTS, strict=True):
-        expected = expected + weight * (scores[row, pin] - 1).square()
-    found = square(users, pins, 0.3, ROWS, PINS, WEIGHTS)
+        expected = expected + USER_WEIGHTS[row] * weight * (scores[row, pin] - 1).square()
+    found = square(users, pins, 0.3, ROWS, PINS, WEIGHTS, USER_WEIGHTS)
     torch.testing.assert_close(found, expected / B)
     for one, other in zip(
         torch.autograd.grad(found, (users, pins)),

@@ -128,5 +128,5 @@ def test_users_without_any_pin_have_no_cross_entropy_and_only_the_zeros_to_learn
     loss = full_softmax(users, pins, 0.1, nothing, nothing, weights)
     assert loss == 0
     assert torch.autograd.grad(loss, users)[0].abs().max() == 0
-    zeros = square(users, pins, 0.5, nothing, nothing, weights)
+    zeros = square(users, pins, 0.5, nothing, nothing, weights, torch.ones(3))
     torch.testing.assert_close(zeros, 0.5 * (users @ pins.T).square().sum() / 3)

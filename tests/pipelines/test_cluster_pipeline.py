@@ -18,9 +18,9 @@ pytestmark = pytest.mark.slow
 RUN = """
 import json, sys
 from kfp import local
-from pipelines.train_and_release import train_and_release
+from pipelines.train_and_release import build_pipeline
 local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=sys.argv[1])
-train_and_release(**json.loads(sys.argv[2]))
+build_pipeline()(**json.loads(sys.argv[2]))
 """
 
 

@@ -9,7 +9,7 @@ from homefeed.contracts import Window, read_manifest
 from homefeed.events.config import EventsConfig
 from homefeed.features.config import Categorical
 from homefeed.id_embeddings.store import IdEmbeddingStore
-from homefeed.towers.ids import IdsConfig
+from homefeed.towers.ids_config import IdsConfig
 from homefeed.towers.layout import TOWERS
 from pipelines.local import LocalRun, run_locally
 from tests.data_fixtures import START, TINY_FEATURES

@@ -22,9 +22,9 @@ from tests.id_embeddings.logs import WHOLE, id_recipe
 RUN = """
 import json, sys
 from kfp import local
-from pipelines.pretrain_ids import pretrain_ids
+from pipelines.pretrain_ids import build_pipeline
 local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=sys.argv[1])
-pretrain_ids(**json.loads(sys.argv[2]))
+build_pipeline()(**json.loads(sys.argv[2]))
 """
 
 

@@ -19,7 +19,8 @@ from homefeed.id_embeddings.tables import read_pin_table
 from homefeed.towers.choose_ids import choose_ids
 from homefeed.towers.config import TowersConfig, TrainingConfig
 from homefeed.towers.crossing.config import MaskNetConfig
-from homefeed.towers.ids import IdField, IdsConfig, IdVectors
+from homefeed.towers.ids import IdField, IdVectors
+from homefeed.towers.ids_config import IdsConfig
 from homefeed.towers.load import load_towers
 from homefeed.towers.model import TwoTowers
 from homefeed.towers.train import train_towers
@@ -128,6 +129,10 @@ def test_frozen_vectors_stay_and_others_are_trained(
     )
     encoder = FeatureEncoder.load(dataset / "features.json")
     loaded = load_towers(tmp_path / "out", encoder)
+    sizes = {table: len(encoder.vocabularies[name].values) for table, name in COLUMNS.items()}
+    # Every second one was pre-trained.
+    found = {table: pytest.approx((size + 1) // 2 / size, abs=1e-4) for table, size in sizes.items()}
+    assert manifest.details["ids_found"] == found
     for table, column in (("pins", "pin_id"), ("users", "user_id")):
         weight = loaded.id_table(table).weight
         assert isinstance(weight, torch.nn.Parameter) == (training == "fine_tuned")

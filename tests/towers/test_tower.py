@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 import torch
 
@@ -58,6 +59,20 @@ def test_every_field_and_number_changes_the_vector() -> None:
             group[name] = value.flip(1)
             assert not torch.allclose(before, tower(bags, features)[0]), name
             group[name] = value
+
+
+@pytest.mark.parametrize("num_numeric", [1, 2])
+def test_a_tower_may_not_know_how_long_the_history_is(num_numeric: int) -> None:
+    config = msgspec.structs.replace(CONFIG, history_length=False)
+    shapes = msgspec.structs.replace(INPUTS, num_numeric=num_numeric)
+    tower = UserTower(shapes, LENGTH, config, id_dimension=0).eval()
+    bags, features = inputs(3)
+    features["numeric"] = features["numeric"][:, :num_numeric]
+    before, _ = tower(bags, features)
+    features["numeric"][:, 0] += 1.0
+    torch.testing.assert_close(tower(bags, features)[0], before)
+    features["numeric"][:, num_numeric - 1] += 1.0
+    assert torch.allclose(tower(bags, features)[0], before) == (num_numeric == 1)
 
 
 def test_a_pin_tower_is_of_unit_length_where_it_is_told_so() -> None:

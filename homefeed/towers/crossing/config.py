@@ -20,6 +20,9 @@ class MLPConfig(Config, frozen=True, tag_field="kind", tag="mlp"):
     """After each hidden layer."""
     normalise_fields: bool = True
     """Whether each field passes a LayerNorm of its own first."""
+    shortcut: bool = False
+    """Whether the sum of the fields, as they are, is added to what the MLP gives; through a linear
+    map where the output has another width."""
 
     def __post_init__(self) -> None:
         if any(width <= 0 for width in self.widths):

@@ -28,10 +28,13 @@ class MLP(nn.Module):
             layers += [nn.Dropout(dropout)]
             width = hidden
         self.layers = nn.Sequential(*layers, nn.Linear(width, output_width))
+        self.has_shortcut = config.shortcut
+        self.map = _linear(dimension, output_width) if config.shortcut else nn.Identity()
 
     def forward(self, fields: Tensor) -> Tensor:
         """`fields[B, F, d]` to `[B, output_width]`."""
-        return self.layers(fields)
+        crossed = self.layers(fields)
+        return crossed + self.map(fields.sum(dim=1)) if self.has_shortcut else crossed
 
 
 class Identity(nn.Module):
@@ -49,9 +52,14 @@ class Identity(nn.Module):
                 f"towers.crossing.kind='identity' takes one field, and this tower has "
                 f"{num_fields}: leave features out, or give it kind: mlp"
             )
-        is_same = dimension == output_width
-        self.map = nn.Identity() if is_same else nn.Linear(dimension, output_width, bias=False)
+        self.map = _linear(dimension, output_width)
 
     def forward(self, fields: Tensor) -> Tensor:
         """`fields[B, 1, d]` to `[B, output_width]`."""
         return self.map(fields.squeeze(1))
+
+
+def _linear(dimension: int, output_width: int) -> nn.Module:
+    """Nothing to learn where the widths are equal."""
+    is_same = dimension == output_width
+    return nn.Identity() if is_same else nn.Linear(dimension, output_width, bias=False)

@@ -1,6 +1,7 @@
 """Objectives over the whole catalogue: every pin is scored for every point."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -101,13 +102,17 @@ class Square(Objective):
 
     def prepare(self, sample: Sample, seed: tuple[int, ...]) -> Inputs:
         """A batch as tensors; nothing is drawn."""
-        return self._catalogue.prepare(sample)
+        inputs = self._catalogue.prepare(sample)
+        found = np.bincount(sample.point_of, minlength=len(sample.user_ids))
+        weights = np.maximum(found, 1.0) ** -self._config.user_exponent
+        own = torch.from_numpy(weights / weights.mean()).float()[sample.own]
+        return replace(inputs, facts={**inputs.facts, "user_weights": own})
 
     def forward(self, users: UserVectors, pins: Tensor, facts: Mapping[str, Tensor]) -> Tensor:
         """The mean loss over users and, of its own share of an epoch, the regularisation."""
         config, vectors = self._config, users.vectors.squeeze(1)
         pairs = (facts["points"], facts["pins"], facts["weights"])
-        loss = square(vectors, pins, config.unobserved_weight, *pairs)
+        loss = square(vectors, pins, config.unobserved_weight, *pairs, facts["user_weights"])
         found = torch.bincount(facts["points"], minlength=len(vectors))
         of_users = found + config.unobserved_weight * len(pins)
         exponent = config.frequency_exponent

@@ -63,6 +63,9 @@ class SquareConfig(Config, frozen=True, tag_field="kind", tag="square"):
 
     unobserved_weight: float = 0.5
     """Weight of the zeros, beside 1 for the user's own pins."""
+    user_exponent: float = 0.0
+    """A user with n pins to find weighs n to the power of minus this, so that those with long
+    histories, who have the most squares, do not decide alone; 0 weighs all alike."""
     regularisation: float = 0.001
     """Of both sides' vectors, each by its frequency."""
     frequency_exponent: float = 1.0
@@ -70,7 +73,7 @@ class SquareConfig(Config, frozen=True, tag_field="kind", tag="square"):
 
     def __post_init__(self) -> None:
         _positive(self, "unobserved_weight")
-        for name in ("regularisation", "frequency_exponent"):
+        for name in ("user_exponent", "regularisation", "frequency_exponent"):
             if getattr(self, name) < 0:
                 raise ValueError(
                     f"training.objective.{name}={getattr(self, name)} must not be negative"

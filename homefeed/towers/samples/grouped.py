@@ -75,9 +75,13 @@ class GroupedSamples:
         """What pins are to be found from in an epoch."""
         return self.num_examples
 
+    def _order(self, random: np.random.Generator) -> np.ndarray:
+        """Rows of the histories in the order of an epoch."""
+        return random.permutation(self._rows)
+
     def _batches(self, epoch: int, first: int) -> Iterator[tuple[int, np.ndarray]]:
         """Numbers of the batches, and rows of the histories of each."""
-        order = np.random.default_rng((self._seed, epoch)).permutation(self._rows)
+        order = self._order(np.random.default_rng((self._seed, epoch)))
         for number in range(first, self.num_batches(epoch)):
             start = number * self.batch_size
             yield number, order.take(range(start, start + self.batch_size), mode="wrap")

@@ -18,6 +18,7 @@ from homefeed.towers.crossing.mlp import MLP
 CROSSINGS = [
     MLPConfig(widths=(16, 8), activation="gelu"),
     MLPConfig(widths=(), normalise_fields=False),
+    MLPConfig(widths=(16,), shortcut=True),
     MaskNetConfig(blocks=2, width=5),
     DHENConfig(heads=2, mlp_width=12),
     DHENConfig(order="mer", heads=2, mlp_width=12),
@@ -155,6 +156,16 @@ def test_an_mlp_without_hidden_layers_is_linear() -> None:
     a, b = torch.randn(1, 2, 3), torch.randn(1, 2, 3)
     zero = crossing(torch.zeros(1, 2, 3))
     torch.testing.assert_close(crossing(a + b), crossing(a) + crossing(b) - zero)
+
+
+@pytest.mark.parametrize("output_width", [3, 4])
+def test_a_shortcut_adds_the_fields_as_they_are(output_width: int) -> None:
+    config = MLPConfig(widths=(5,), shortcut=True)
+    crossing = MLP(2, 3, output_width, config, dropout=0.0)
+    assert isinstance(crossing.map, torch.nn.Identity) == (output_width == 3)
+    fields = torch.randn(6, 2, 3)
+    expected = crossing.layers(fields) + crossing.map(fields[:, 0] + fields[:, 1])
+    torch.testing.assert_close(crossing(fields), expected)
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu", "tanh"])

@@ -1,5 +1,6 @@
 """Batches of the three kinds of examples, beside the log that they are made of."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -30,6 +31,8 @@ USERS = TrainingConfig(
     batch_size=12, history_dropout=0.3, examples="users", objective=SquareConfig()
 )
 
+SEQUENCES = TrainingConfig(batch_size=12, examples="sequences")
+
 
 @pytest.fixture(scope="module")
 def encoded(tiny_dataset: Path) -> EncodedDataset:
@@ -40,6 +43,22 @@ def encoded(tiny_dataset: Path) -> EncodedDataset:
 @pytest.fixture(scope="module")
 def engagements(tiny_dataset: Path, encoded: EncodedDataset) -> Engagements:
     return read_examples(tiny_dataset, ("train",), encoded.encoder)
+
+
+@pytest.fixture(scope="module")
+def long(
+    tiny_events: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[EncodedDataset, Engagements]:
+    """With histories of any length, and a catalogue that is of no time."""
+    features = msgspec.structs.replace(
+        TINY_FEATURES,
+        history=HistoryConfig(length=100),
+        statistics=StatisticsConfig(half_life_days=()),
+    )
+    dataset = tmp_path_factory.mktemp("long") / "dataset"
+    build_dataset(tiny_events, DatasetConfig(), features, seed=0, output=dataset)
+    encoder = FeatureEncoder.load(dataset / "features.json")
+    return EncodedDataset(dataset, encoder), read_examples(dataset, ("train",), encoder)
 
 
 def events(
@@ -77,7 +96,7 @@ def test_equal_seeds_and_any_number_of_processes_give_equal_batches(
             return events(tiny_dataset, encoded, *own)
         if kind == "users":
             return UserSamples(encoded, engagements, USERS, 5, rank, world_size)
-        return SequenceSamples(encoded, engagements, TRAINING, 5, rank, world_size)
+        return SequenceSamples(encoded, engagements, SEQUENCES, 5, rank, world_size)
 
     whole = list(make().epoch(2))
     assert len(whole) == make().num_batches(2)
@@ -158,25 +177,75 @@ def test_a_users_history_is_all_of_its_engagements_newest_first(
         np.testing.assert_array_equal(found, np.sort(engagements.pins[engagements.users == user]))
 
 
-def test_each_place_of_a_sequence_sees_what_is_older(
-    encoded: EncodedDataset, engagements: Engagements
-) -> None:
-    samples = SequenceSamples(encoded, engagements, TRAINING, 5)
-    sample = next(samples.epoch(1))
+def stretches_of(
+    encoded: EncodedDataset, engagements: Engagements, sample: Sample
+) -> dict[int, set[int]]:
+    """By user_index, how many of its newest engagements each sequence may have left out.
+
+    A pin may be there twice, so there may be several that it is right for.
+    """
     assert sample.places is not None
     rows, places = (each.numpy() for each in sample.places)
-    length = encoded.encoder.config.history.length
     history = sample.users["history"].numpy()
-    for point in range(len(rows)):
-        user = sample.user_ids[point]
+    found = {}
+    for row in np.unique(rows):
+        points = np.flatnonzero(rows == row)
+        user = int(sample.user_ids[points[0]])
         own = engagements.pins[engagements.users == user][::-1]
-        place = places[point]
-        assert sample.pins[point] == own[place]
-        seen = history[rows[point], place:]
-        expected = encoded.pin_rows[own[place + 1 :]][: length - place]
-        np.testing.assert_array_equal(seen[: len(expected)], expected)
-        assert (seen[len(expected) :] == 0).all()
-    assert sample.users["age"].shape[0] == len(rows)
+        length = encoded.encoder.config.history.length
+        older = history[row][history[row] != 0]
+        assert len(older) == min(len(own) - 1, length)
+        found[user] = {
+            skipped
+            for skipped in range(len(own) - len(older))
+            if (encoded.pin_rows[own[skipped + 1 :][: len(older)]] == older).all()
+            and (own[skipped + places[points]] == sample.pins[points]).all()
+        }
+    return found
+
+
+def test_each_place_of_a_sequence_is_to_be_found_from_what_is_older(
+    encoded: EncodedDataset, engagements: Engagements
+) -> None:
+    samples = SequenceSamples(encoded, engagements, SEQUENCES, 5)
+    by_epoch = [
+        {
+            user: skipped
+            for sample in samples.epoch(epoch)
+            for user, skipped in stretches_of(encoded, engagements, sample).items()
+        }
+        for epoch in (1, 2)
+    ]
+    assert all(skipped for each in by_epoch for skipped in each.values())
+    # Longer histories than a sequence are not only known by their end.
+    assert by_epoch[0] != by_epoch[1]
+    sample = next(samples.epoch(1))
+    assert sample.users["age"].shape[0] == len(sample.pins)
+
+
+def test_some_places_of_a_batch_are_drawn(
+    encoded: EncodedDataset, engagements: Engagements
+) -> None:
+    training = msgspec.structs.replace(SEQUENCES, places_per_batch=20)
+    samples = SequenceSamples(encoded, engagements, training, 5)
+    drawn = [sample.places for sample in samples.epoch(1) if sample.places is not None]
+    assert {len(rows) for rows, _ in drawn} == {20}
+    for sample in samples.epoch(1):
+        assert all(stretches_of(encoded, engagements, sample).values())
+        assert (np.diff(sample.places[0].numpy()) >= 0).all()  # type: ignore[index]
+    with pytest.raises(ValueError, match="places_per_batch=20 is of training.examples='sequences'"):
+        msgspec.structs.replace(TRAINING, places_per_batch=20)
+
+
+def test_sequences_of_a_batch_are_of_like_length(long: tuple[EncodedDataset, Engagements]) -> None:
+    samples = SequenceSamples(*long, SEQUENCES, 5)
+    whole = list(samples.epoch(1))[:-1]
+    lengths = [(sample.users["history"] != 0).sum(dim=1).numpy() for sample in whole]
+    spans = [(each.min(), each.max()) for each in lengths]
+    assert len(spans) == 3
+    for shorter, longer in pairwise(sorted(spans)):
+        assert shorter[1] <= longer[0]
+    assert [sample.users["history"].shape[1] for sample in whole] == [end for _, end in spans]
 
 
 def test_a_share_is_one_of_equal_parts() -> None:
@@ -189,19 +258,9 @@ def test_a_share_is_one_of_equal_parts() -> None:
 
 @pytest.mark.parametrize("kind", [UserSamples, SequenceSamples])
 def test_processes_share_a_mean_over_unequal_numbers_of_pins(
-    kind: type[UserSamples] | type[SequenceSamples],
-    tiny_events: Path,
-    tmp_path: Path,
+    kind: type[UserSamples] | type[SequenceSamples], long: tuple[EncodedDataset, Engagements]
 ) -> None:
-    features = msgspec.structs.replace(
-        TINY_FEATURES,
-        history=HistoryConfig(length=100),
-        statistics=StatisticsConfig(half_life_days=()),
-    )
-    build_dataset(tiny_events, DatasetConfig(), features, seed=0, output=tmp_path / "dataset")
-    encoder = FeatureEncoder.load(tmp_path / "dataset" / "features.json")
-    encoded = EncodedDataset(tmp_path / "dataset", encoder)
-    engagements = read_examples(tmp_path / "dataset", ("train",), encoder)
+    encoded, engagements = long
     objective = FullSoftmax(FullSoftmaxConfig(), encoded, np.unique(engagements.pins))
     facts = [
         objective.prepare(next(kind(encoded, engagements, USERS, 5, rank, 3).epoch(1)), (0,)).facts
