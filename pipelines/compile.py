@@ -19,8 +19,6 @@ TRAINING = {
     "pretrain_ids": pretrain_ids.build_pipeline,
 }
 """Pipelines that train; of each there is one for CPUs and one for GPUs."""
-MOST_GPUS = {"train_and_release": 1}
-"""That a training has a use for; what is not here uses all of one node."""
 ON_NODES = ("train_and_release",)
 """Those of which there is one for several nodes too."""
 OTHERS = {"refresh_corpus": refresh_corpus.build_pipeline}
@@ -39,7 +37,7 @@ def build_pipeline(
         num_nodes: for its training; with more than 1 the cluster needs Kubeflow Trainer.
 
     Raises:
-        ValueError: there is no such pipeline, or it has no use for as many GPUs or nodes.
+        ValueError: there is no such pipeline, or it has no use for GPUs or several nodes.
     """
     if num_nodes > 1 and name in PIPELINES:
         if name not in ON_NODES:
@@ -67,8 +65,8 @@ def compile_pipelines(
 
     Args:
         folder: made where it is absent.
-        num_gpus: of the trainings in the files that end in `_gpu.yaml`, unless they have a use for
-            fewer; of each node in those that end in `_nodes.yaml`.
+        num_gpus: of the trainings in the files that end in `_gpu.yaml`, and of each node in those
+            that end in `_nodes.yaml`.
         gpu_type: the cluster's name of the resource.
         num_nodes: of the trainings in the files that end in `_nodes.yaml`.
 
@@ -78,10 +76,9 @@ def compile_pipelines(
     folder.mkdir(parents=True, exist_ok=True)
     files = {f"{name}.yaml": build_pipeline(name) for name in PIPELINES}
     for name, build in TRAINING.items():
-        used = min(num_gpus, MOST_GPUS.get(name, num_gpus))
-        files[f"{name}_gpu.yaml"] = build(used, gpu_type)
+        files[f"{name}_gpu.yaml"] = build(num_gpus, gpu_type)
         if name in ON_NODES:
-            files[f"{name}_nodes.yaml"] = build_pipeline(name, used, gpu_type, num_nodes)
+            files[f"{name}_nodes.yaml"] = build_pipeline(name, num_gpus, gpu_type, num_nodes)
     for name, pipeline in files.items():
         compiler.Compiler().compile(pipeline, str(folder / name))
     return [folder / name for name in files]

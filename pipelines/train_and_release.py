@@ -42,18 +42,10 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1) -
     """The pipeline with so many GPUs for training, a number that KFP wants when it compiles.
 
     Args:
-        num_gpus: of each node; 0 trains on the CPU; more than 1 is refused.
+        num_gpus: of each node; 0 trains on the CPU.
         gpu_type: the cluster's name of the resource.
         num_nodes: that train together; with more than 1 the cluster needs Kubeflow Trainer.
-
-    Raises:
-        ValueError: there are more GPUs than the training uses.
     """
-    if num_gpus > 1:
-        raise ValueError(
-            f"train_and_release was given {num_gpus} GPUs, but the towers train on one GPU at "
-            f"present, so {num_gpus - 1} would stay idle: give it 1"
-        )
     places = ["GPU"] * (num_gpus > 0) + ["nodes"] * (num_nodes > 1)
     name = "-".join(["train-and-release", *places]).lower()
 

@@ -43,20 +43,25 @@ def train_towers(
         from homefeed.config import from_yaml
         from homefeed.gpus import require_gpus
         from homefeed.id_embeddings.store import fetch_ids
-        from homefeed.towers import train
         from homefeed.towers.config import TowersConfig, TrainingConfig
+        from homefeed.towers.job import Job
         from homefeed.towers.layout import read_training
+        from homefeed.towers.several import train_in_processes
+        from homefeed.towers.train import train_towers
 
         require_gpus(num_gpus)
+        job = Job(
+            towers=from_yaml(config, TowersConfig, "towers"),
+            training=from_yaml(training, TrainingConfig, "training"),
+            seed=seed,
+        )
+        data, output = Path(dataset.path), Path(towers.path)
+        saved = Path(checkpoints) if checkpoints else None
         with TemporaryDirectory() as scratch:
-            train.train_towers(
-                Path(dataset.path),
-                from_yaml(config, TowersConfig, "towers"),
-                from_yaml(training, TrainingConfig, "training"),
-                seed,
-                Path(towers.path),
-                Path(checkpoints) if checkpoints else None,
-                fetch_ids(store, ids, Path(scratch)),
-            )
+            found = fetch_ids(store, ids, Path(scratch))
+            if num_gpus > 1:
+                train_in_processes(job, data, output, num_gpus, saved, found)
+            else:
+                train_towers(data, job.towers, job.training, seed, output, saved, found)
         found = read_training(Path(towers.path))
         log_metrics(metrics, found.epochs[found.best_epoch - 1].validation)

@@ -234,6 +234,31 @@ def check_together(towers: TowersConfig, training: TrainingConfig) -> None:
         )
 
 
+def check_processes(training: TrainingConfig, num_processes: int) -> None:
+    """Refuses what processes that train in step cannot share equally.
+
+    Raises:
+        ValueError: names both sides.
+    """
+    is_sampled = isinstance(training.objective, SampledSoftmaxConfig)
+    if num_processes > 1 and training.examples == "sequences" and is_sampled:
+        raise ValueError(
+            f"training.examples='sequences' gives {num_processes} processes unequal numbers of "
+            "places, whose pins training.objective.kind='sampled_softmax' cannot gather: give it "
+            "full_softmax, or one process"
+        )
+    numbers = {"batch_size": training.batch_size}
+    if isinstance(training.objective, SampledSoftmaxConfig):
+        numbers["objective.num_uniform"] = training.objective.num_uniform
+    for name, number in numbers.items():
+        if number % num_processes:
+            raise ValueError(
+                f"training.{name}={number} is shared by {num_processes} processes equally, which "
+                f"do not divide it: take {number - number % num_processes} or "
+                f"{number + num_processes - number % num_processes}, or other processes"
+            )
+
+
 def check_features(
     features: FeaturesConfig, towers: TowersConfig, training: TrainingConfig
 ) -> None:

@@ -12,7 +12,6 @@ from torchrec.optim.rowwise_adagrad import RowWiseAdagrad
 
 from homefeed.distributed.sharding import shard, start_rows
 from homefeed.towers.config import TrainingConfig
-from homefeed.towers.objectives.config import SampledSoftmaxConfig
 from homefeed.towers.objectives.learner import Learner
 
 SHARDING = "row_wise"
@@ -35,30 +34,6 @@ class Processes:
     def is_first(self) -> bool:
         """Whether it is this one that writes and reports."""
         return self.rank == 0
-
-    def check(self, training: TrainingConfig) -> None:
-        """Refuses a batch that they cannot share equally.
-
-        Raises:
-            ValueError: names both sides.
-        """
-        is_sampled = isinstance(training.objective, SampledSoftmaxConfig)
-        if self.world_size > 1 and training.examples == "sequences" and is_sampled:
-            raise ValueError(
-                f"training.examples='sequences' gives {self.world_size} processes unequal numbers "
-                "of places, whose pins training.objective.kind='sampled_softmax' cannot gather: "
-                "give it full_softmax, or one process"
-            )
-        numbers = {"batch_size": training.batch_size}
-        if isinstance(training.objective, SampledSoftmaxConfig):
-            numbers["objective.num_uniform"] = training.objective.num_uniform
-        for name, number in numbers.items():
-            if number % self.world_size:
-                raise ValueError(
-                    f"training.{name}={number} is shared by {self.world_size} processes equally, "
-                    f"which do not divide it: take {number - number % self.world_size} or "
-                    f"{number + self.world_size - number % self.world_size}, or other processes"
-                )
 
     def mean(self, value: float) -> float:
         """The mean of a number over the processes."""

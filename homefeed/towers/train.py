@@ -26,7 +26,13 @@ from homefeed.id_embeddings.tables import read_pin_table, read_user_table
 from homefeed.id_embeddings.tables import verify as verify_ids
 from homefeed.id_embeddings.window_rule import check_window
 from homefeed.towers.checkpoint import Checkpoints
-from homefeed.towers.config import TowersConfig, TrainingConfig, check_features, check_together
+from homefeed.towers.config import (
+    TowersConfig,
+    TrainingConfig,
+    check_features,
+    check_processes,
+    check_together,
+)
 from homefeed.towers.data import EncodedDataset, read_examples
 from homefeed.towers.ids import IdTables
 from homefeed.towers.ids_config import PINS, USERS
@@ -96,7 +102,7 @@ def train_towers(
         # torchrec 1.8 is written for what torch 2.13 means to replace, and is warned at every use.
         warnings.simplefilter("ignore", FutureWarning)
         processes = Processes.of_group(device)
-        processes.check(training)
+        check_processes(training, processes.world_size)
         run = _Run(dataset, encoder, towers, training, seed, tables, processes)
         saved = {
             part: Checkpoints(checkpoints, [source.fingerprint, used, effective, part])

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from kubernetes.client import ApiException
 from urllib3.exceptions import HTTPError
 
-from homefeed.towers.config import check_together
+from homefeed.towers.config import check_processes, check_together
 from homefeed.towers.job import DATASET_FOLDER, IDS_FOLDER, Job
 from homefeed.training_job.cluster import Cluster
 from homefeed.training_job.config import SHARED_FOLDER, NodesConfig
@@ -75,12 +75,7 @@ def train_on_nodes(
             was told to end; says why.
     """
     check_together(job.towers, job.training)
-    if job.training.batch_size % config.num_processes:
-        raise ValueError(
-            f"{config.num_nodes} nodes of {config.processes_per_node} processes cannot share "
-            f"training.batch_size={job.training.batch_size} equally: give a multiple of "
-            f"{config.num_processes}"
-        )
+    check_processes(job.training, config.num_processes)
     folder, name = shared / step.run_id, job_name(step.run_id)
     with _told_to_end():
         _remove_earlier(cluster, name, seconds_between_looks)

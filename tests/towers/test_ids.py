@@ -131,7 +131,9 @@ def test_frozen_vectors_stay_and_others_are_trained(
     loaded = load_towers(tmp_path / "out", encoder)
     sizes = {table: len(encoder.vocabularies[name].values) for table, name in COLUMNS.items()}
     # Every second one was pre-trained.
-    found = {table: pytest.approx((size + 1) // 2 / size, abs=1e-4) for table, size in sizes.items()}
+    found = {
+        table: pytest.approx((size + 1) // 2 / size, abs=1e-4) for table, size in sizes.items()
+    }
     assert manifest.details["ids_found"] == found
     for table, column in (("pins", "pin_id"), ("users", "user_id")):
         weight = loaded.id_table(table).weight

@@ -9,17 +9,20 @@ import msgspec
 import pytest
 import torch
 
-from homefeed.towers.config import TowersConfig, TrainingConfig
+from homefeed.contracts import read_manifest
+from homefeed.towers.config import TowersConfig, TrainingConfig, check_processes
 from homefeed.towers.crossing.config import MaskNetConfig
 from homefeed.towers.job import CHECKPOINTS_FOLDER, DATASET_FOLDER, JOB_FILE, TOWERS_FOLDER, Job
 from homefeed.towers.layout import read_training
 from homefeed.towers.objectives.config import SampledSoftmaxConfig
-from homefeed.towers.parallel import Processes
+from homefeed.towers.several import train_in_processes
+from homefeed.towers.train import train_towers
 
 ROOT = Path(__file__).parents[2]
 TOWERS = TowersConfig(
     field_dimension=8, embedding_dimension=8, crossing=MaskNetConfig(blocks=1, width=8)
 )
+SEED = 3
 TRAINING = TrainingConfig(
     batch_size=96,
     max_epochs=2,
@@ -42,7 +45,7 @@ def train(folder: Path, num_processes: int, num_steps: int = 0) -> subprocess.Co
 
 def job(folder: Path, dataset: Path, training: TrainingConfig) -> Path:
     shutil.copytree(dataset, folder / DATASET_FOLDER)
-    made = Job(towers=TOWERS, training=training, seed=3)
+    made = Job(towers=TOWERS, training=training, seed=SEED)
     (folder / JOB_FILE).write_bytes(msgspec.json.encode(made))
     return folder
 
@@ -52,10 +55,9 @@ def test_two_processes_train_as_one_and_three_go_on(
     tiny_dataset: Path, tmp_path: Path, table_optimizer: str
 ) -> None:
     training = msgspec.structs.replace(TRAINING, table_optimizer=table_optimizer)
-    one = job(tmp_path / "one", tiny_dataset, training)
-    finished = train(one, 1)
-    assert finished.returncode == 0, finished.stderr
-    epochs = read_training(one / TOWERS_FOLDER).epochs
+    one = tmp_path / "one"
+    train_towers(tiny_dataset, TOWERS, training, SEED, one)
+    epochs = read_training(one).epochs
 
     several = job(tmp_path / "several", tiny_dataset, training)
     # The twelfth step is of the second epoch.
@@ -73,21 +75,36 @@ def test_two_processes_train_as_one_and_three_go_on(
         assert found.train_loss == pytest.approx(expected.train_loss, abs=2e-4)
         assert found.validation == pytest.approx(expected.validation, abs=0.03)
     weights = [
-        torch.load(each / TOWERS_FOLDER / "weights.pt", weights_only=True)
-        for each in (one, several)
+        torch.load(each / "weights.pt", weights_only=True)
+        for each in (one, several / TOWERS_FOLDER)
     ]
     assert weights[0].keys() == weights[1].keys()
     for name, tensor in weights[0].items():
         torch.testing.assert_close(weights[1][name], tensor, atol=2e-3, rtol=1e-2)
 
 
-def test_a_batch_must_divide(tmp_path: Path) -> None:
-    processes = Processes(torch.device("cpu"), rank=0, world_size=5)
+def test_several_processes_of_a_machine_give_what_one_does(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    training = msgspec.structs.replace(TRAINING, max_epochs=1, checkpoint_seconds=600.0)
+    train_towers(tiny_dataset, TOWERS, training, SEED, tmp_path / "one")
+    made = Job(towers=TOWERS, training=training, seed=SEED)
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    train_in_processes(made, tiny_dataset, tmp_path / "two", 2, saved)
+    one, two = (read_training(tmp_path / name).epochs[0] for name in ("one", "two"))
+    assert two.train_loss == pytest.approx(one.train_loss, abs=2e-4)
+    manifest = read_manifest(tmp_path / "two", "towers")
+    assert manifest.details["num_processes"] == 2
+    assert list(saved.iterdir()) == []
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["one", "saved", "two"]
+
+
+def test_a_batch_must_divide() -> None:
     with pytest.raises(ValueError, match=r"batch_size=96 is shared by 5 .* take 95 or 100"):
-        processes.check(TRAINING)
+        check_processes(TRAINING, 5)
 
 
 def test_places_of_sequences_cannot_be_gathered() -> None:
-    processes = Processes(torch.device("cpu"), rank=0, world_size=2)
     with pytest.raises(ValueError, match="gives 2 processes unequal numbers of places"):
-        processes.check(msgspec.structs.replace(TRAINING, examples="sequences"))
+        check_processes(msgspec.structs.replace(TRAINING, examples="sequences"), 2)
