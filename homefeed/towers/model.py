@@ -78,8 +78,7 @@ class TwoTowers(nn.Module):
             PIN: pin_bags(encoder.pin_inputs, config),
         }
         self.has_items = config.sequence is not None or config.interests is not None
-        deviation = config.initial_deviation or config.field_dimension**-0.5
-        self.initial_deviation = deviation
+        self.deviation = config.deviation
         looked_up = {side: list(bags) for side, bags in self.bags.items()}
         if self.has_items:
             looked_up[USER] = list(dict.fromkeys([*looked_up[USER], HISTORY, HISTORY_ACTIONS]))
@@ -101,7 +100,7 @@ class TwoTowers(nn.Module):
                     num_embeddings=num_rows[name],
                     embedding_dim=config.field_dimension,
                     feature_names=keys,
-                    init_fn=partial(nn.init.normal_, std=deviation),
+                    init_fn=partial(nn.init.normal_, std=self.deviation),
                 )
                 for name, keys in readers.items()
             ],

@@ -63,7 +63,7 @@ def spread(
     model = shard(learner, SHARDING, processes.device)
     for place, (_, value) in enumerate(sorted(model.state_dict().items())):
         if isinstance(value, ShardedTensor):
-            start_rows(value, (seed, place), learner.towers.initial_deviation)
+            start_rows(value, (seed, place), learner.towers.deviation)
     return model
 
 

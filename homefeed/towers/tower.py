@@ -105,7 +105,9 @@ class UserTower(nn.Module):
         first_number = 0 if config.history_length else 1
         self.fields = Fields(user_bags(inputs, config), inputs, width, ids, first_number)
         self.sequence = (
-            None if config.sequence is None else SequenceEncoder(width, length, config.sequence)
+            None
+            if config.sequence is None
+            else SequenceEncoder(width, length, config.sequence, config.deviation)
         )
         self.interests = (
             None if config.interests is None else make_interests(width, length, config.interests)

@@ -52,13 +52,16 @@ class SequenceEncoder(nn.Module):
     An item is the sum of its pin, what was done with it, its age and its place.
     """
 
-    def __init__(self, dimension: int, length: int, config: SequenceConfig) -> None:
+    def __init__(
+        self, dimension: int, length: int, config: SequenceConfig, deviation: float
+    ) -> None:
         """Takes the shapes.
 
         Args:
             dimension: width of an item, d.
             length: most items, L.
             config: of the transformer.
+            deviation: standard deviation of what its tables hold at first.
 
         Raises:
             ValueError: the heads do not divide the width.
@@ -74,7 +77,9 @@ class SequenceEncoder(nn.Module):
         self.ages = nn.Embedding(NUM_AGE_BUCKETS, dimension) if config.ages else None
         for table in (self.positions, self.ages):
             if table is not None:
-                nn.init.normal_(table.weight, std=dimension**-0.5)
+                nn.init.normal_(table.weight, std=deviation)
+        # As in SASRec's code: what an item is weighs more at first than where it stands.
+        self.scale = dimension**0.5
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(dimension, config) for _ in range(config.blocks))
         self.norm = nn.LayerNorm(dimension)
@@ -94,6 +99,7 @@ class SequenceEncoder(nn.Module):
         items = pins
         if self.has_actions:
             items = items + actions
+        items = items * self.scale
         if self.positions is not None:
             items = items + self.positions.weight[: items.shape[1]]
         if self.ages is not None:

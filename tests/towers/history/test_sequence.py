@@ -22,7 +22,7 @@ def history() -> dict[str, torch.Tensor]:
 
 def make(**settings: object) -> SequenceEncoder:
     torch.manual_seed(1)
-    return SequenceEncoder(D, L, SequenceConfig(**settings)).eval()  # type: ignore[arg-type]
+    return SequenceEncoder(D, L, SequenceConfig(**settings), 0.1).eval()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("causal", [True, False])
