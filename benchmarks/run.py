@@ -17,6 +17,8 @@ from tqdm import tqdm
 from benchmarks.config import BASES, baseline_names, experiment_paths, read_experiment
 from benchmarks.records import make_records
 from benchmarks.runs import Outcome, Runs
+from benchmarks.throughput import NAME as THROUGHPUT
+from benchmarks.throughput import measure_throughput
 from homefeed.evaluation.markdown import fill_parts
 from homefeed.evaluation.results import RESULTS_FOLDER, make_measured_table, write_results
 
@@ -101,11 +103,16 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--results", type=Path, default=RESULTS_FOLDER)
     given = parser.parse_args(arguments)
     paths = experiment_paths()
-    if unknown := sorted(set(given.experiments) - set(paths)):
-        raise SystemExit(f"results: no experiments {unknown}: there are {', '.join(paths)}")
+    names = [*paths, THROUGHPUT]
+    if unknown := sorted(set(given.experiments) - set(names)):
+        raise SystemExit(f"results: no experiments {unknown}: there are {', '.join(names)}")
     try:
-        for name in given.experiments or paths:
-            run_experiment(paths[name], given.work, given.results, given.only, given.seeds)
+        for name in given.experiments or names:
+            if name == THROUGHPUT:
+                records = measure_throughput(given.work)
+                write_results(given.results / f"{name}.json", records)
+            else:
+                run_experiment(paths[name], given.work, given.results, given.only, given.seeds)
             if given.results == RESULTS_FOLDER:
                 _write_tables()
     except (ValueError, RuntimeError) as error:

@@ -11,22 +11,29 @@ import psutil
 import torch
 
 CPU_FACTS = Path("/proc/cpuinfo")
+NO_CODE = (":(top,exclude)docs", ":(top,exclude)*.md")
+"""Where results are written, which edits no code."""
 
 
 @cache
 def commit() -> str:
     """The short hash of the commit that this code stands at, "-dirty" after it where it was edited.
 
-    Read once in a process: results that it writes into the repository are no edit of its code.
-    Empty where there is no git, or the code lies in no repository.
+    Documents, and the results among them, are no code. Empty where there is no git, or the code
+    lies in no repository.
     """
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     try:
-        done = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
+        head = _git("rev-parse", "--short", "HEAD")
+        edited = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", *NO_CODE)
     except (OSError, subprocess.CalledProcessError):
         return ""
+    return head + "-dirty" * bool(edited)
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+    )
     return done.stdout.strip()
 
 

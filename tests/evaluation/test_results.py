@@ -196,6 +196,12 @@ def test_the_commit_is_that_of_the_code(tmp_path: Path, monkeypatch: pytest.Monk
         ["git", "rev-parse", "--short", "HEAD"], cwd=code.parent, capture_output=True, text=True
     ).stdout.strip()
     assert provenance.commit.__wrapped__() == head
+    results = code.parent / "docs" / "results.json"
+    results.parent.mkdir()
+    for path in (results, code.parent / "README.md"):
+        path.write_text("measured")
+        subprocess.run(["git", "add", path], cwd=code.parent, check=True)
+    assert provenance.commit.__wrapped__() == head
     code.write_text("second")
     assert provenance.commit.__wrapped__() == f"{head}-dirty"
     monkeypatch.setenv("PATH", "")
