@@ -43,7 +43,7 @@ images: $(INSTALLED) ## Build the container images (needs podman)
 	@$(BIN)/python -m images.build $(if $(RESULTS),--results $(RESULTS))
 
 test: lint ## Check and test everything
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
 
 e2e-cluster: $(INSTALLED) ## Test images, chart and pipelines on a real Kubernetes: KUBECONFIG's, or one of this machine
 	@HOMEFEED_E2E_RESULTS=$(RESULTS) $(BIN)/python -m tests.cluster.run

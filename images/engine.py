@@ -9,7 +9,8 @@ PODMAN_DEFAULT_OPEN_FILES = 1_048_576
 """What podman wants to raise each container's limit to, which not every machine may do."""
 PROCESSES = 4096
 """Of a container, where podman may not raise the machine's limit: enough for any of ours."""
-DEBIAN_PACKAGES = ("podman", "runc", "netavark", "aardvark-dns", "catatonit")
+DEBIAN_PACKAGES = ("podman", "runc", "netavark", "aardvark-dns", "iptables", "catatonit")
+"""netavark calls iptables, and does not depend on it."""
 
 
 def run_podman(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -24,6 +24,14 @@ Work = Annotated[
     Path, typer.Option("--work", help="Folder of artifacts, logs and the last run's record.")
 ]
 
+IdStore = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        help="URL, or folder, of the store with ID embeddings; for recipes that use any.",
+    ),
+]
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -52,22 +60,24 @@ def demo(
         Path | None,
         typer.Option(help="JSON file that also gets the figures, as measured from nothing."),
     ] = None,
+    store: IdStore = "",
 ) -> None:
     """Run the pipeline, serve the release, ask it, show what came out, and stop everything."""
     from homefeed.cli.demo import run_demo
 
-    run_demo(recipe, work, users, results)
+    run_demo(recipe, work, users, results, store)
 
 
 @app.command()
 def run(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or your own's path.")],
     work: Work = DEFAULT_WORK,
+    store: IdStore = "",
 ) -> None:
     """Run the pipeline alone: from the recipe's log to an evaluated release."""
     from homefeed.cli.pipeline import show_run
 
-    show_run(recipe, work)
+    show_run(recipe, work, store)
 
 
 @app.command()

@@ -20,7 +20,9 @@ from homefeed.index.postings import read_interests
 from homefeed.release.bundle import INDEX_FOLDER
 
 
-def run_demo(recipe: str, work: Path, num_users: int, results: Path | None = None) -> None:
+def run_demo(
+    recipe: str, work: Path, num_users: int, results: Path | None = None, store: str = ""
+) -> None:
     """Runs the pipeline, serves the release, asks it, prints and writes what came out.
 
     Args:
@@ -28,6 +30,7 @@ def run_demo(recipe: str, work: Path, num_users: int, results: Path | None = Non
         work: folder that gets everything; what is valid in it is reused.
         num_users: users to show.
         results: also write the figures as measured results here; see `write_figures`.
+        store: URL, or folder, of the store with ID embeddings; empty where the recipe uses none.
 
     Raises:
         ValueError: the recipe or its log cannot be used, the work folder is being served, or the
@@ -37,7 +40,7 @@ def run_demo(recipe: str, work: Path, num_users: int, results: Path | None = Non
     start = time.monotonic()
     if results:
         refuse_reuse(results, work)
-    run, evaluation = run_pipeline(recipe, work)
+    run, evaluation = run_pipeline(recipe, work, store)
     crowd = read_crowd(run.dataset, num_users, work / "people")
     interest = most_common_interest(run.dataset, read_interests(run.release / INDEX_FOLDER))
     with start_serving(run.release, work) as serving:

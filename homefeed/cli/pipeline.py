@@ -13,22 +13,23 @@ from homefeed.evaluation.layout import MODEL, REPORT_FILE, Evaluation, read_eval
 from pipelines.local import LocalRun, run_locally
 
 
-def show_run(recipe: str, work: Path) -> None:
+def show_run(recipe: str, work: Path, store: str) -> None:
     """Runs a recipe's pipeline and prints what came out; see `run_pipeline`."""
-    run, evaluation = run_pipeline(recipe, work)
+    run, evaluation = run_pipeline(recipe, work, store)
     console.print(stages_table(run))
     console.print(metrics_table(evaluation))
     say(f"release: {run.release}")
     say(f"report:  {work / REPORT_FILE}")
 
 
-def run_pipeline(recipe: str, work: Path) -> tuple[LocalRun, Evaluation]:
+def run_pipeline(recipe: str, work: Path, store: str) -> tuple[LocalRun, Evaluation]:
     """Runs a recipe's pipeline and records where its artifacts lie.
 
     Args:
         recipe: the name of a shipped one, or a path.
         work: folder that gets everything, `run.json` and `report.html` too; what is valid in it is
             reused.
+        store: URL, or folder, of the store with ID embeddings; empty where the recipe uses none.
 
     Raises:
         ValueError: the recipe or its log cannot be used, or the work folder is being served.
@@ -36,7 +37,7 @@ def run_pipeline(recipe: str, work: Path) -> tuple[LocalRun, Evaluation]:
     """
     stop_in_order()
     refuse_served(work)
-    run = run_locally(recipe, work)
+    run = run_locally(recipe, work, store=store)
     evaluation = read_evaluation(run.evaluation)
     shutil.copyfile(run.evaluation / REPORT_FILE, work / REPORT_FILE)
     record_run(

@@ -14,7 +14,7 @@ from ibis.common.deferred import Deferred
 
 from homefeed.events.columns import TimestampUnit
 from homefeed.events.config import EventsConfig
-from homefeed.events.files import FILE, RESERVED, ROW, RawTable
+from homefeed.events.files import FILE, OTHER_S3, RESERVED, ROW, S3, RawTable
 
 _COLUMN, _VALUE, _REASON = (f"{RESERVED}{name}" for name in ("column", "value", "reason"))
 _NUM_SHOWN = 5
@@ -113,6 +113,7 @@ def check(
 def write_rejects(tables: Iterable[Checked], path: Path) -> None:
     """Writes all bad rows as CSV, ordered by file and row; see `Checked.rejects`."""
     rejects = ibis.union(*(table.rejects for table in tables))
+    rejects = rejects.mutate(file=_.file.re_replace(f"^{OTHER_S3}", S3))
     rejects.order_by("file", "row").to_csv(path, header=True)
 
 

@@ -17,6 +17,10 @@ RESERVED = "homefeed_"
 FILE = f"{RESERVED}file"
 ROW = f"{RESERVED}row"
 
+S3, OTHER_S3 = "s3://", "s3a://"
+"""For the first, Ibis has DuckDB download a reader of its own, which knows nothing of fsspec's
+credentials; by the second the same files are read through fsspec."""
+
 Format = Literal["parquet", "csv"]
 
 
@@ -65,9 +69,13 @@ def read_files(engine: Backend, name: str, path: str, kind: Format, delimiter: s
         ValueError: there are no files, they are not of this format, or their columns differ.
     """
     filesystem, files = list_files(path)
-    local = "file" in filesystem.protocol
+    protocol = filesystem.protocol
+    # A file system may go by several names, as S3 does.
+    protocols = (protocol,) if isinstance(protocol, str) else protocol
+    local = "file" in protocols
     names = files if local else [filesystem.unstrip_protocol(file) for file in files]
-    if not local and not engine.con.filesystem_is_registered(filesystem.protocol):
+    names = [OTHER_S3 + name.removeprefix(S3) if name.startswith(S3) else name for name in names]
+    if not local and not any(map(engine.con.filesystem_is_registered, protocols)):
         engine.register_filesystem(filesystem)
     try:
         if kind == "parquet":

@@ -103,8 +103,8 @@ class TrainingConfig(Config, frozen=True):
     examples: Literal["events", "users", "sequences"] = "events"
     """events: each engagement, with what was known before it. users: each user once; of the whole
     history, whatever its order, all of it is to be found: for data without an order in time.
-    sequences: each user once, every engagement of the newest `history.length` to be found from
-    those before it, by a causal `towers.sequence`."""
+    sequences: each user once, every engagement to be found from the `history.length` before it, by
+    a causal `towers.sequence`; of longer histories, each epoch takes another stretch."""
     objective: Objective = SampledSoftmaxConfig()
     """What is minimised."""
     batch_size: int = 2048
