@@ -7,10 +7,8 @@ import numpy as np
 
 from benchmarks.config import Comparison, Experiment
 from benchmarks.intervals import Estimate, over_seeds, over_seeds_and_users
-from benchmarks.runs import EXAMPLES_A_SECOND, SECONDS, Outcome
+from benchmarks.runs import Outcome
 from homefeed.evaluation.results import Record
-
-UNITS = {SECONDS: "seconds", EXAMPLES_A_SECOND: "examples/s"}
 
 
 def make_records(
@@ -26,11 +24,9 @@ def make_records(
     """
     records = []
     for configuration, runs in outcomes.items():
-        for metric in (*runs[0].metrics, *runs[0].costs):
-            values = np.array([(run.metrics | run.costs)[metric] for run in runs])
-            estimate = over_seeds(values)
-            unit = UNITS.get(metric, "")
-            records.append(_record(name, configuration, metric, estimate, unit, runs))
+        for metric in runs[0].metrics:
+            estimate = over_seeds(np.array([run.metrics[metric] for run in runs]))
+            records.append(_record(name, configuration, metric, estimate, "", runs))
     for each in experiment.comparisons:
         if each.of in outcomes and each.to in outcomes:
             records += _compare(name, each, outcomes[each.of], outcomes[each.to])

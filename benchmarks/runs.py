@@ -21,7 +21,7 @@ from homefeed.dataset.layout import DATASET, TRAIN
 from homefeed.evaluation.offline import OfflineTest
 from homefeed.evaluation.provenance import commit, machine
 from homefeed.evaluation.truth import read_truth
-from homefeed.towers.layout import TOWERS, read_training
+from homefeed.towers.layout import TOWERS
 from homefeed.towers.load import load_towers
 from homefeed.towers.train import train_towers
 
@@ -54,7 +54,6 @@ BASELINES_CODE = (
 SPLIT_SEED = 1
 """Of a random split that all seeds share."""
 CHOOSING_METRICS = ("recall@10", "ndcg@10")
-SECONDS, EXAMPLES_A_SECOND = "training time", "training speed"
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,8 +62,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     configuration: str
     seed: int
     metrics: dict[str, float]
-    costs: dict[str, float] = {}
-    """Seconds of training, and examples a second of its steps; absent for baselines."""
     about: dict[str, Any]
     """What validation chose, and how it went."""
     commit: str
@@ -105,7 +102,7 @@ class Runs:
         measured = measure_towers(test, own, experiment.metrics, sections.ranking)
         details = read_manifest(folder, TOWERS).details
         about = {each: details[each] for each in ("best_epoch", "validation", "num_parameters")}
-        return self._write(key, name, seed, test, measured, about, _costs(folder))
+        return self._write(key, name, seed, test, measured, about)
 
     def baseline(self, name: str, experiment: Experiment, sections: Sections, seed: int) -> Outcome:
         """The run of a baseline on the data set of some sections."""
@@ -131,7 +128,7 @@ class Runs:
         with np.load(path) as found:
             ranking, chosen = found["ranking"], json.loads(str(found["chosen"]))
         measured = measure_ranking(test, ranking, experiment.metrics)
-        return self._write(key, name, seed, test, measured, {"chosen": chosen}, {})
+        return self._write(key, name, seed, test, measured, {"chosen": chosen})
 
     def _test(self, dataset: Path, experiment: Experiment) -> OfflineTest:
         """The data set's test split; the last one is kept, as runs mostly share it."""
@@ -153,7 +150,6 @@ class Runs:
         test: OfflineTest,
         measured: Measured,
         about: dict[str, Any],
-        costs: dict[str, float],
     ) -> Outcome:
         folder = self._work / "runs"
         folder.mkdir(parents=True, exist_ok=True)
@@ -164,7 +160,6 @@ class Runs:
             configuration=name,
             seed=seed,
             metrics=measured.means(),
-            costs=costs,
             about=about,
             commit=commit(),
             machine=machine(),
@@ -178,11 +173,3 @@ class Runs:
 
 def _learned(experiment: Experiment) -> tuple[str, ...] | None:
     return (TRAIN,) if experiment.learned == "train" else None
-
-
-def _costs(towers: Path) -> dict[str, float]:
-    training = read_training(towers)
-    epochs = (*training.epochs, *training.refit)
-    seconds = sum(sum(epoch.seconds.values()) for epoch in epochs)
-    num_examples = sum(epoch.num_examples for epoch in epochs)
-    return {SECONDS: seconds, EXAMPLES_A_SECOND: num_examples / seconds}

@@ -17,7 +17,7 @@ import torch
 from benchmarks.config import BASES, FOLDER, Sections, merge
 from benchmarks.data import Data
 from benchmarks.intervals import over_seeds
-from benchmarks.runs import EXAMPLES_A_SECOND, SPLIT_SEED
+from benchmarks.runs import SPLIT_SEED
 from homefeed.config import Config, from_yaml
 from homefeed.evaluation.provenance import commit, machine
 from homefeed.evaluation.results import Record
@@ -28,6 +28,7 @@ from homefeed.towers.train import train_towers
 
 NAME = "training-throughput"
 FILE = FOLDER / "throughput.yaml"
+SPEED = "training speed"
 
 
 class Configuration(Config, frozen=True, kw_only=True):
@@ -91,7 +92,7 @@ def _train(dataset: Path, sections: Sections, num_processes: int, seed: int, wor
 
 def _describe(configuration: str, epochs: list[Epoch]) -> Iterator[Record]:
     seconds = np.array([sum(epoch.seconds.values()) for epoch in epochs])
-    found = {EXAMPLES_A_SECOND: np.array([epoch.num_examples for epoch in epochs]) / seconds}
+    found = {SPEED: np.array([epoch.num_examples for epoch in epochs]) / seconds}
     for part in epochs[0].seconds:
         found[part] = np.array([epoch.seconds[part] for epoch in epochs]) / seconds
     for metric, values in found.items():
@@ -104,7 +105,7 @@ def _describe(configuration: str, epochs: list[Epoch]) -> Iterator[Record]:
             low=estimate.low,
             high=estimate.high,
             n=len(values),
-            unit="examples/s" if metric == EXAMPLES_A_SECOND else "",
+            unit="examples/s" if metric == SPEED else "",
             command=f"make results EXPERIMENT={NAME}",
             commit=commit(),
             machine=machine(),

@@ -34,8 +34,6 @@ def test_an_experiment_is_run_once_and_reported(folder: Path) -> None:
         record = cells[name, "recall@10"]
         assert record.n == 2 and record.low is not None and record.high is not None
         assert record.low <= record.value <= record.high
-        assert cells[name, "training time"].unit == "seconds"
-        assert cells[name, "training speed"].value > 0
     for name in BASELINES:
         assert cells[name, "recall@10"].n == 1 and cells[name, "recall@10"].low is None
         assert (name, "on_topic@5") not in cells
