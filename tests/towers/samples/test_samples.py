@@ -16,7 +16,7 @@ from homefeed.towers.batches import Batches
 from homefeed.towers.config import ConditionConfig, TrainingConfig
 from homefeed.towers.data import EncodedDataset, Engagements, read_examples
 from homefeed.towers.examples import ExampleStream
-from homefeed.towers.objectives.catalogue import FullSoftmax
+from homefeed.towers.objectives.catalogue import FullSoftmax, Square
 from homefeed.towers.objectives.config import FullSoftmaxConfig, SquareConfig
 from homefeed.towers.samples.events import EventSamples
 from homefeed.towers.samples.grouped import group_by_user
@@ -270,3 +270,23 @@ def test_processes_share_a_mean_over_unequal_numbers_of_pins(
     assert sum((each["weights"] * each["scale"]).sum().item() for each in facts) == (
         pytest.approx(3.0, rel=1e-5)
     )
+
+
+def test_users_with_many_pins_weigh_less_by_the_whole_batch(
+    long: tuple[EncodedDataset, Engagements],
+) -> None:
+    encoded, engagements = long
+    candidates, counts = np.unique(engagements.pins, return_counts=True)
+    config = SquareConfig(user_exponent=0.5)
+    objective = Square(config, encoded, candidates, counts, num_points=40)
+
+    def weights(rank: int, world_size: int) -> np.ndarray:
+        sample = next(UserSamples(encoded, engagements, USERS, 5, rank, world_size).epoch(1))
+        return objective.prepare(sample, (0,)).facts["user_weights"].numpy()
+
+    whole = weights(0, 1)
+    sample = next(UserSamples(encoded, engagements, USERS, 5).epoch(1))
+    expected = np.bincount(sample.point_of) ** -0.5
+    np.testing.assert_allclose(whole, expected / expected.mean(), rtol=1e-6)
+    assert whole.min() < 1 < whole.max()
+    np.testing.assert_array_equal(np.concatenate([weights(rank, 3) for rank in range(3)]), whole)
