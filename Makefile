@@ -4,10 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
 INSTALLED := $(VENV)/installed
+SPARK := $(VENV)/spark-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --retries 10 install --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo measure results images test e2e-cluster lint format generate lock clean
+.PHONY: help setup demo measure results images spark test e2e-cluster lint format generate lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -42,7 +43,14 @@ results: $(INSTALLED) ## Run all experiments (hours, resumable), or EXPERIMENT=.
 images: $(INSTALLED) ## Build the container images (needs podman)
 	@$(BIN)/python -m images.build $(if $(RESULTS),--results $(RESULTS))
 
-test: lint ## Check and test everything
+# Java it takes from the machine; without one its tests are left out.
+$(SPARK): requirements/spark.txt $(INSTALLED)
+	@$(PIP) -q --no-deps --no-build-isolation -r requirements/spark.txt
+	@touch $@
+
+spark: $(SPARK) ## Add Spark to the environment (456 MB), for HOMEFEED_ENGINE=spark://...
+
+test: $(SPARK) lint ## Check and test everything
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
 
 e2e-cluster: $(INSTALLED) ## Test images, chart and pipelines on a real Kubernetes: KUBECONFIG's, or one of this machine

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ibis.backends.duckdb import Backend
 
 from homefeed.dataset.build import build_dataset
 from homefeed.dataset.config import DatasetConfig
-from homefeed.engine import open_engine
+from homefeed.engine import Engine, open_engine
 from homefeed.events.config import EventsConfig
 from homefeed.events.importing import import_events
 from tests.data_fixtures import TINY_FEATURES, write_tiny_log
@@ -36,7 +35,7 @@ def tiny_dataset(tiny_events: Path) -> Path:
     return output
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Backend]:
-    with open_engine(tmp_path / "output") as opened:
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with open_engine(tmp_path_factory.mktemp("engine") / "output") as opened:
         yield opened

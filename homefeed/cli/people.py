@@ -45,7 +45,7 @@ def read_crowd(dataset: Path, num_shown: int, scratch: Path) -> Crowd:
         scratch: a path beside which tables may spill to disk.
     """
     with open_engine(scratch) as engine:
-        engagements = engine.read_parquet(dataset / ENGAGEMENTS_FILE)
+        engagements = engine.read(dataset / ENGAGEMENTS_FILE)
         counts = engagements.group_by(Column.USER_ID).agg(
             num_known=(_[SPLIT] != TEST).sum(), num_later=(_[SPLIT] == TEST).sum()
         )

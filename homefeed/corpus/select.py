@@ -43,9 +43,9 @@ def select_corpus(
     as_of = source.details["serving_time"]
     output.mkdir(parents=True, exist_ok=True)
     with open_engine(output) as engine:
-        engagements = engine.read_parquet(dataset / ENGAGEMENTS_FILE)
+        engagements = engine.read(dataset / ENGAGEMENTS_FILE)
         known = engagements.filter((_.split != TEST) & (_.timestamp < as_of))
-        pins = engine.read_parquet(dataset / PINS_FILE)
+        pins = engine.read(dataset / PINS_FILE)
         best = _best(known, pins, as_of, config)
         statistics = statistics_at(known, as_of, features.statistics)
         columns = dict.fromkeys(
@@ -60,8 +60,8 @@ def select_corpus(
             ]
         )
         joined = best.join(statistics, PIN_INDEX).select(*columns)
-        joined.order_by(_.score.desc(), Column.PIN_ID).to_parquet(output / CORPUS_FILE)
-        num_pins = engine.read_parquet(output / CORPUS_FILE).count().execute()
+        in_order = joined.order_by(_.score.desc(), Column.PIN_ID)
+        num_pins = engine.write(in_order, output / CORPUS_FILE).count().execute()
     if not num_pins:
         raise ValueError(
             f"no pin of {dataset} has corpus.min_engagements={config.min_engagements:g} within "

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import ibis.expr.types as ir
 from ibis import _
-from ibis.backends.duckdb import Backend
 
 from homefeed.config import to_builtins
 from homefeed.contracts import Manifest, Window, read_manifest, write_manifest
@@ -22,7 +21,7 @@ from homefeed.dataset.layout import (
 )
 from homefeed.dataset.splits import add_splits
 from homefeed.dataset.tables import write_engagements, write_pins, write_users
-from homefeed.engine import open_engine
+from homefeed.engine import Engine, open_engine
 from homefeed.events.layout import ENGAGEMENTS_FILE, EVENTS
 from homefeed.features.config import FeaturesConfig
 from homefeed.features.encoder import FEATURES_FILE
@@ -62,7 +61,7 @@ def build_dataset(
         train = engagements.filter(_.split == TRAIN)
         actions = fit_vocabulary([train.action])
         write_examples(engine, engagements, actions, features, config.split == "time", output)
-        examples = engine.read_parquet(output / EXAMPLES_FOLDER / TRAIN / "*.parquet")
+        examples = engine.read(output / EXAMPLES_FOLDER / TRAIN / "*.parquet")
         fit_encoder(train, examples, pins, users, features).save(output / FEATURES_FILE)
         details = {
             "num_pins": pins.count().execute(),
@@ -87,10 +86,8 @@ def build_dataset(
     )
 
 
-def _kept(engine: Backend, events: Path, config: DatasetConfig) -> ir.Table:
-    kept = engine.read_parquet(events / ENGAGEMENTS_FILE).filter(
-        _.action.notin(config.exclude_actions)
-    )
+def _kept(engine: Engine, events: Path, config: DatasetConfig) -> ir.Table:
+    kept = engine.read(events / ENGAGEMENTS_FILE).filter(_.action.notin(config.exclude_actions))
     if not kept.count().execute():
         raise ValueError(
             f"dataset.exclude_actions={list(config.exclude_actions)} leaves no event of {events}"

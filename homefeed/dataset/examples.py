@@ -5,13 +5,13 @@ from pathlib import Path
 import ibis
 import ibis.expr.types as ir
 from ibis import _
-from ibis.backends.duckdb import Backend
 from tqdm import tqdm
 
 from homefeed.contracts import Column
 from homefeed.dataset.history import add_histories, add_num_today
 from homefeed.dataset.layout import EXAMPLES_FOLDER, NUM_TODAY, PIN_INDEX, SPLITS, USER_INDEX
 from homefeed.dataset.statistics import add_statistics
+from homefeed.engine import Engine
 from homefeed.features.config import HISTORY, HISTORY_ACTIONS, HISTORY_TIMES, FeaturesConfig
 from homefeed.features.encoder import OUT_OF_VOCABULARY_ROW, Vocabulary
 
@@ -22,7 +22,7 @@ EXAMPLES_A_ROW_GROUP = 4_096
 
 
 def write_examples(
-    engine: Backend,
+    engine: Engine,
     engagements: ir.Table,
     actions: Vocabulary,
     features: FeaturesConfig,
@@ -65,8 +65,8 @@ def write_examples(
     with tqdm(total=len(SPLITS) * num_parts, desc="writing examples", unit="part") as progress:
         for known, splits in _pools(prepared, is_split_by_time):
             # Sorted, so that the engine reads a part from its own blocks.
-            staged = engine.create_table(
-                "known", add_statistics(known, features.statistics).order_by("part"), overwrite=True
+            staged = engine.keep(
+                "known", add_statistics(known, features.statistics).order_by("part")
             )
             for part in range(num_parts):
                 of_part = add_num_today(staged.filter(_.part == part), USER_INDEX)
@@ -75,9 +75,9 @@ def write_examples(
                     folder = output / EXAMPLES_FOLDER / split
                     folder.mkdir(parents=True, exist_ok=True)
                     examples = with_histories.filter(_.split == split).select(*columns)
-                    examples.order_by(Column.TIMESTAMP, Column.EVENT_ID).to_parquet(
-                        folder / f"{part:05}.parquet", row_group_size=EXAMPLES_A_ROW_GROUP
-                    )
+                    in_order = examples.order_by(Column.TIMESTAMP, Column.EVENT_ID)
+                    file = folder / f"{part:05}.parquet"
+                    engine.write(in_order, file, EXAMPLES_A_ROW_GROUP)
                     progress.update()
 
 

@@ -43,11 +43,16 @@ def add_histories(
     placed = events.mutate(
         place=ibis.row_number().over(in_order), num_before=_.event_id.count().over(before)
     )
-    newest_first = _.place.desc()
+    # Sorted as structs: not every engine collects in an order. The first field decides.
+    item = ibis.struct(
+        {"age": -placed.place, **{name: placed[own] for name, own in columns.items()}}
+    )
     blocks = (
-        placed.mutate(block=_.place // length)
+        placed.mutate(block=_.place // length, item=item)
         .group_by(user, "block")
-        .agg(**{name: _[own].collect(order_by=newest_first) for name, own in columns.items()})
+        .agg(items=_.item.collect().sort())
+        .mutate(**{name: _.items.map(lambda item, n=name: item[n]) for name in columns})
+        .drop("items")
     )
     # The block of the last event before, and the one before it.
     current = blocks

@@ -39,7 +39,7 @@ def refresh_dataset(events: Path, features: Path, output: Path) -> Manifest:
     actions = encoder.actions.values
     output.mkdir(parents=True, exist_ok=True)
     with open_engine(output) as engine:
-        log = engine.read_parquet(events / ENGAGEMENTS_FILE)
+        log = engine.read(events / ENGAGEMENTS_FILE)
         num_unknown = log.filter(_.action.notin(actions)).count().execute()
         if num_unknown == log.count().execute():
             raise ValueError(

@@ -2,11 +2,13 @@
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 from ibis import _
 
 from homefeed.contracts import Column
 from homefeed.dataset.config import DatasetConfig
 from homefeed.dataset.layout import TEST, TRAIN, VALIDATION
+from homefeed.dataset.statistics import SECONDS_A_DAY
 
 
 def add_splits(engagements: ir.Table, config: DatasetConfig, seed: int) -> ir.Table:
@@ -25,16 +27,12 @@ def add_splits(engagements: ir.Table, config: DatasetConfig, seed: int) -> ir.Ta
 
 
 def _by_time(engagements: ir.Table, train_share: float, validation_share: float) -> ir.Table:
+    # Time of the event that this share of all events comes before; ties go to one side.
     num_events = engagements.count().execute()
-    times = engagements.select(Column.TIMESTAMP).order_by(Column.TIMESTAMP)
-
-    def boundary(share: float) -> int:
-        """Time of the event that this share of all events comes before; ties go to one side."""
-        row = times.limit(1, offset=int(num_events * share))
-        return row.to_pyarrow()[Column.TIMESTAMP][0].as_py()
-
-    validation_start = boundary(train_share)
-    test_start = boundary(train_share + validation_share)
+    validation_start, test_start = (
+        _time_of(engagements, int(num_events * share))
+        for share in (train_share, train_share + validation_share)
+    )
     return engagements.mutate(
         split=ibis.cases(
             (_.timestamp < validation_start, TRAIN),
@@ -42,6 +40,20 @@ def _by_time(engagements: ir.Table, train_share: float, validation_share: float)
             else_=TEST,
         )
     )
+
+
+def _time_of(engagements: ir.Table, place: int) -> int:
+    """The timestamp of the event at a place in order of time, without sorting all of them."""
+    first, events = 0, engagements.select(Column.TIMESTAMP)
+    for seconds in (SECONDS_A_DAY, 1):
+        counts = events.group_by(bin=_.timestamp // seconds).agg(num_events=_.count())
+        found = counts.order_by("bin").to_pyarrow()
+        ends = first + np.cumsum(found["num_events"].to_numpy())
+        which = int(np.searchsorted(ends, place, side="right"))
+        chosen = found["bin"][which].as_py()
+        first = int(ends[which - 1]) if which else first
+        events = events.filter(_.timestamp // seconds == chosen)
+    return chosen
 
 
 def _leave_last_out(engagements: ir.Table) -> ir.Table:

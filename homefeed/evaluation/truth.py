@@ -99,9 +99,9 @@ def read_truth(
     user_ids = pq.read_table(dataset / USERS_FILE, columns=[Column.USER_ID])[Column.USER_ID]
     num_users = len(user_ids)
     with open_engine(scratch) as engine:
-        engagements = engine.read_parquet(dataset / ENGAGEMENTS_FILE)
+        engagements = engine.read(dataset / ENGAGEMENTS_FILE)
         known_events = engagements.filter(_[SPLIT].isin(known_splits))
-        known_pairs = engine.create_table("known_pairs", _pairs(known_events))
+        known_pairs = engine.keep("known_pairs", _pairs(known_events))
         known = _ragged(known_pairs, num_users)
         new_pairs = _pairs(engagements.filter(_[SPLIT] == asked))
         relevant = _ragged(new_pairs.anti_join(known_pairs, [USER_INDEX, PIN_INDEX]), num_users)

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import ibis
 import ibis.expr.types as ir
 from ibis import _
-from ibis.backends.duckdb import Backend
 from ibis.common.deferred import Deferred
 
+from homefeed.engine import Engine
+from homefeed.engine.duckdb_engine import OTHER_S3, S3
 from homefeed.events.columns import TimestampUnit
 from homefeed.events.config import EventsConfig
-from homefeed.events.files import FILE, OTHER_S3, RESERVED, ROW, S3, RawTable
+from homefeed.events.files import FILE, RESERVED, ROW, RawTable
 
 _COLUMN, _VALUE, _REASON = (f"{RESERVED}{name}" for name in ("column", "value", "reason"))
 _NUM_SHOWN = 5
@@ -65,7 +66,7 @@ def repeated(columns: Sequence[str], reason: str, others: Sequence[Rule]) -> Rul
 
 
 def check(
-    engine: Backend, name: str, raw: RawTable, table: ir.Table, rules: Sequence[Rule]
+    engine: Engine, name: str, raw: RawTable, table: ir.Table, rules: Sequence[Rule]
 ) -> Checked:
     """Applies rules to a table; a row is rejected for the first rule that it breaks.
 
@@ -87,7 +88,7 @@ def check(
         _VALUE: first_broken(rule.value for rule in rules),
         _REASON: first_broken(rule.reason for rule in rules),
     }
-    judged = engine.create_table(f"{name}_checked", table.mutate(**verdict))
+    judged = engine.keep(f"{name}_checked", table.mutate(**verdict))
     starts = judged.group_by(FILE).agg(start=_[ROW].min())
     rejects = (
         judged.filter(_[_REASON].notnull())
@@ -110,11 +111,11 @@ def check(
     return Checked(name, raw.path, num_rows, good, rejects)
 
 
-def write_rejects(tables: Iterable[Checked], path: Path) -> None:
+def write_rejects(engine: Engine, tables: Iterable[Checked], path: Path) -> None:
     """Writes all bad rows as CSV, ordered by file and row; see `Checked.rejects`."""
     rejects = ibis.union(*(table.rejects for table in tables))
     rejects = rejects.mutate(file=_.file.re_replace(f"^{OTHER_S3}", S3))
-    rejects.order_by("file", "row").to_csv(path, header=True)
+    engine.write_csv(rejects.order_by("file", "row"), path)
 
 
 def count_rejects(table: Checked) -> dict[str, int]:

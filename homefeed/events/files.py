@@ -1,25 +1,21 @@
 """Finds a source's files and reads them as tables, each row with its file and place."""
 
 import csv
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import duckdb
 import fsspec
 import ibis
 import ibis.expr.types as ir
 from fsspec import AbstractFileSystem
-from ibis.backends.duckdb import Backend
+
+from homefeed.engine import Engine
+from homefeed.engine.duckdb_engine import open_names
 
 RESERVED = "homefeed_"
 """Begin of the names of helper columns."""
 FILE = f"{RESERVED}file"
 ROW = f"{RESERVED}row"
-
-S3, OTHER_S3 = "s3://", "s3a://"
-"""For the first, Ibis has DuckDB download a reader of its own, which knows nothing of fsspec's
-credentials; by the second the same files are read through fsspec."""
 
 Format = Literal["parquet", "csv"]
 
@@ -55,7 +51,7 @@ def list_files(path: str) -> tuple[AbstractFileSystem, list[str]]:
     return filesystem, files
 
 
-def read_files(engine: Backend, name: str, path: str, kind: Format, delimiter: str) -> RawTable:
+def read_files(engine: Engine, name: str, path: str, kind: Format, delimiter: str) -> RawTable:
     """Reads all files that a path or glob names as one table.
 
     Args:
@@ -69,34 +65,26 @@ def read_files(engine: Backend, name: str, path: str, kind: Format, delimiter: s
         ValueError: there are no files, they are not of this format, or their columns differ.
     """
     filesystem, files = list_files(path)
-    protocol = filesystem.protocol
-    # A file system may go by several names, as S3 does.
-    protocols = (protocol,) if isinstance(protocol, str) else protocol
-    local = "file" in protocols
-    names = files if local else [filesystem.unstrip_protocol(file) for file in files]
-    names = [OTHER_S3 + name.removeprefix(S3) if name.startswith(S3) else name for name in names]
-    if not local and not any(map(engine.con.filesystem_is_registered, protocols)):
-        engine.register_filesystem(filesystem)
     try:
         if kind == "parquet":
-            table = engine.read_parquet(names, filename=FILE, union_by_name=True)
-            return RawTable(path, table.mutate(**{ROW: ibis.row_number()}))
-        columns = _header(filesystem, files, delimiter)
-        return _read_csv(engine, name, path, names, columns, delimiter)
-    except duckdb.Error as error:
+            return RawTable(path, engine.read_source(filesystem, files, FILE, ROW))
+        return _read_csv(engine, name, path, filesystem, files, delimiter)
+    except engine.errors as error:
         raise ValueError(f"{path} cannot be read as {kind}: {error}") from error
 
 
 def _read_csv(
-    engine: Backend,
+    engine: Engine,
     name: str,
     path: str,
+    filesystem: AbstractFileSystem,
     files: list[str],
-    columns: Sequence[str],
     delimiter: str,
 ) -> RawTable:
-    table = engine.read_csv(
-        files,
+    columns = _header(filesystem, files, delimiter)
+    reader = engine.text_reader
+    table = reader.read_csv(
+        open_names(reader, filesystem, files),
         # Nothing is guessed: a guessed type would turn the id 007 into 7.
         auto_detect=False,
         columns=dict.fromkeys(columns, "VARCHAR"),
@@ -110,8 +98,8 @@ def _read_csv(
         rejects_scan=f"{name}_scans",
     )
     # Read once, as each scan adds its malformed lines to the engine's table of them.
-    rows = engine.create_table(f"{name}_rows", table.mutate(**{ROW: ibis.row_number()}))
-    malformed = engine.sql(
+    rows = engine.take(f"{name}_rows", table.mutate(**{ROW: ibis.row_number()}))
+    malformed = reader.sql(
         f"""
         SELECT file_path AS file, line::BIGINT AS row, csv_line AS value,
             'malformed line' AS reason
@@ -119,7 +107,7 @@ def _read_csv(
         """,
         schema={"file": "string", "row": "int64", "value": "string", "reason": "string"},
     )
-    return RawTable(path, rows, malformed)
+    return RawTable(path, rows, engine.take(f"{name}_malformed_lines", malformed))
 
 
 def _header(filesystem: AbstractFileSystem, files: list[str], delimiter: str) -> list[str]:

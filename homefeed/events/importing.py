@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ibis import _
-from ibis.backends.duckdb import Backend
 from tqdm import tqdm
 
 from homefeed.config import to_builtins
 from homefeed.contracts import Column, Manifest, Window, write_manifest
-from homefeed.engine import open_engine
+from homefeed.engine import Engine, open_engine
 from homefeed.events.checks import Checked, count_rejects, refuse_too_many, write_rejects
 from homefeed.events.complete import complete_pins, complete_signatures, complete_users
 from homefeed.events.config import EventsConfig, MovieLens
@@ -59,7 +58,7 @@ def import_events(config: EventsConfig, output: Path) -> Manifest:
         else:
             source = read_log(engine, config.input)
         tables = _check(engine, source)
-        write_rejects(tables.values(), output / REJECTS_FILE)
+        write_rejects(engine, tables.values(), output / REJECTS_FILE)
         for table in tables.values():
             refuse_too_many(table, config, source.config.timestamp, output / REJECTS_FILE)
         window = _write(engine, tables, output)
@@ -90,7 +89,7 @@ def source_fingerprint(config: EventsConfig) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
-def _check(engine: Backend, source: Source) -> dict[str, Checked]:
+def _check(engine: Engine, source: Source) -> dict[str, Checked]:
     """The source's tables by name, each parted into good and bad rows."""
     parts = {
         "engagements": (source.engagements, partial(check_engagements, now=int(time.time()))),
@@ -103,11 +102,11 @@ def _check(engine: Backend, source: Source) -> dict[str, Checked]:
         return {name: check(engine, raw, source.config) for name, (raw, check) in progress}
 
 
-def _write(engine: Backend, tables: dict[str, Checked], output: Path) -> Window:
+def _write(engine: Engine, tables: dict[str, Checked], output: Path) -> Window:
     """Writes the contract's tables; returns the window of the engagements."""
     log = tables["engagements"]
-    log.good.order_by(Column.TIMESTAMP, Column.EVENT_ID).to_parquet(output / ENGAGEMENTS_FILE)
-    engagements = engine.read_parquet(output / ENGAGEMENTS_FILE)
+    in_order = log.good.order_by(Column.TIMESTAMP, Column.EVENT_ID)
+    engagements = engine.write(in_order, output / ENGAGEMENTS_FILE)
     span = engagements.agg(first=_.timestamp.min(), last=_.timestamp.max()).to_pyarrow()
     first, last = (span[name][0].as_py() for name in ("first", "last"))
     if first is None:
@@ -117,23 +116,22 @@ def _write(engine: Backend, tables: dict[str, Checked], output: Path) -> Window:
         )
     known = {name: table.good for name, table in tables.items()}
     pins = complete_pins(known.get("pins"), engagements)
-    pins.order_by(Column.PIN_ID).to_parquet(output / PINS_FILE)
+    written = engine.write(pins.order_by(Column.PIN_ID), output / PINS_FILE)
     users = complete_users(known.get("users"), engagements)
-    users.order_by(Column.USER_ID).to_parquet(output / USERS_FILE)
-    written = engine.read_parquet(output / PINS_FILE)
+    engine.write(users.order_by(Column.USER_ID), output / USERS_FILE)
     signatures = complete_signatures(known.get("signatures"), known.get("pins"), written)
-    signatures.order_by(Column.IMAGE_SIGNATURE).to_parquet(output / SIGNATURES_FILE)
+    engine.write(signatures.order_by(Column.IMAGE_SIGNATURE), output / SIGNATURES_FILE)
     return Window(first, last + 1)
 
 
-def _count(engine: Backend, tables: dict[str, Checked], output: Path) -> dict[str, Any]:
+def _count(engine: Engine, tables: dict[str, Checked], output: Path) -> dict[str, Any]:
     """Rows of each table as written, and what the source lacked."""
     num_rejected: Counter[str] = Counter()
     for table in tables.values():
         num_rejected.update(count_rejects(table))
     details: dict[str, Any] = {"num_rejected": dict(num_rejected)}
     for name in ("engagements", "pins", "users"):
-        details[f"num_{name}"] = engine.read_parquet(output / f"{name}.parquet").count().execute()
+        details[f"num_{name}"] = engine.read(output / f"{name}.parquet").count().execute()
     for name in ("pins", "users"):
         num_known = tables[name].good.count().execute() if name in tables else 0
         details[f"num_{name}_without_data"] = details[f"num_{name}"] - num_known

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ibis.backends.duckdb import Backend
-
 from homefeed.contracts import Column
+from homefeed.engine import Engine
 from homefeed.events.columns import rename
 from homefeed.events.config import Tables
 from homefeed.events.files import FILE, ROW, RawTable, read_files
@@ -30,7 +29,7 @@ class Source:
     signatures: RawTable | None
 
 
-def read_log(engine: Backend, config: Tables) -> Source:
+def read_log(engine: Engine, config: Tables) -> Source:
     """Reads a team's own log.
 
     Raises:

@@ -14,10 +14,10 @@ from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
 import ibis
-from ibis.backends.duckdb import Backend
 
 from homefeed.cache import cache_folder
 from homefeed.contracts import Action, Column, sha256_file
+from homefeed.engine import Engine
 from homefeed.events.config import MovieLens, Tables
 from homefeed.events.files import ROW
 from homefeed.events.log import Source, read_log
@@ -41,7 +41,7 @@ _USERS = {
 }
 
 
-def read_movielens(engine: Backend, config: MovieLens) -> Source:
+def read_movielens(engine: Engine, config: MovieLens) -> Source:
     """Reads a MovieLens data set: ratings as engagements, films as pins, genres as interests.
 
     Raises:

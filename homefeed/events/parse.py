@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import ibis
 import ibis.expr.types as ir
 from ibis import _
-from ibis.backends.duckdb import Backend
 
 from homefeed.contracts import Column
+from homefeed.engine import Engine
 from homefeed.events.checks import Checked, Rule, check, missing, repeated
 from homefeed.events.columns import TimestampUnit, identifier, strings, unix_seconds
 from homefeed.events.config import Tables
@@ -16,7 +16,7 @@ from homefeed.events.files import FILE, RESERVED, ROW, RawTable
 _SOURCE_TIME = f"{RESERVED}time"
 
 
-def check_engagements(engine: Backend, raw: RawTable, config: Tables, now: int) -> Checked:
+def check_engagements(engine: Engine, raw: RawTable, config: Tables, now: int) -> Checked:
     """Engagements in the contract's columns.
 
     Bad ones lack an id, an action or a time, lie after `now` (Unix seconds), or repeat the user,
@@ -52,7 +52,7 @@ def check_engagements(engine: Backend, raw: RawTable, config: Tables, now: int) 
     return check(engine, "engagements", raw, table, rules)
 
 
-def check_pins(engine: Backend, raw: RawTable, config: Tables) -> Checked:
+def check_pins(engine: Engine, raw: RawTable, config: Tables) -> Checked:
     """Pins; bad ones lack the id, have no readable `created_at`, or repeat a good one's id."""
     rows = raw.rows
     own = (Column.PIN_ID, Column.IMAGE_SIGNATURE, Column.CANONICAL_SIGNATURE)
@@ -68,7 +68,7 @@ def check_pins(engine: Backend, raw: RawTable, config: Tables) -> Checked:
     return check(engine, "pins", raw, rows.mutate(**parsed), rules)
 
 
-def check_users(engine: Backend, raw: RawTable, config: Tables) -> Checked:
+def check_users(engine: Engine, raw: RawTable, config: Tables) -> Checked:
     """Users; bad ones lack the id or repeat an earlier one's."""
     rows = raw.rows
     lists = (Column.FOLLOWED_INTERESTS, Column.INFERRED_INTERESTS, *config.list_columns)
@@ -79,7 +79,7 @@ def check_users(engine: Backend, raw: RawTable, config: Tables) -> Checked:
     return check(engine, "users", raw, rows.mutate(**parsed), rules)
 
 
-def check_signatures(engine: Backend, raw: RawTable, config: Tables) -> Checked:
+def check_signatures(engine: Engine, raw: RawTable, config: Tables) -> Checked:
     """Pairs of signatures; bad ones lack one, or repeat an earlier good one's image."""
     columns = (Column.IMAGE_SIGNATURE, Column.CANONICAL_SIGNATURE)
     table = raw.rows.select(FILE, ROW, **{name: identifier(raw.rows[name]) for name in columns})

@@ -84,21 +84,21 @@ def prepare(events: Sequence[Path], recipe: IdRecipe, output: Path) -> dict[str,
         for place, (source, (folder, manifest)) in enumerate(
             zip(recipe.sources, found, strict=True)
         ):
-            positives = _positives(engine.read_parquet(folder / ENGAGEMENTS_FILE), source, window)
+            positives = _positives(engine.read(folder / ENGAGEMENTS_FILE), source, window)
             if not positives.count().execute():
                 raise ValueError(
                     f"sources[{place}] has no engagement in the window {window}: its log covers "
                     f"{manifest.window}, without the actions {', '.join(source.exclude_actions)}"
                 )
             parts.append(positives.mutate(source=place))
-        everything = engine.create_table("positives", ibis.union(*parts) if parts[1:] else parts[0])
+        everything = engine.keep("positives", ibis.union(*parts) if parts[1:] else parts[0])
         users = _number(everything, Column.USER_ID, USER_ROW)
         pins = _number(everything, Column.PIN_ID, PIN_ROW)
-        users.order_by(USER_ROW).to_parquet(output / USER_IDS_FILE)
-        pins.order_by(PIN_ROW).to_parquet(output / PIN_IDS_FILE)
+        engine.write(users.order_by(USER_ROW), output / USER_IDS_FILE)
+        engine.write(pins.order_by(PIN_ROW), output / PIN_IDS_FILE)
         pairs = everything.join(users, Column.USER_ID).join(pins, Column.PIN_ID)
         pairs = pairs.order_by(Column.TIMESTAMP, SOURCE, Column.EVENT_ID)
-        pairs.select(USER_ROW, PIN_ROW, Column.TIMESTAMP).to_parquet(output / PAIRS_FILE)
+        engine.write(pairs.select(USER_ROW, PIN_ROW, Column.TIMESTAMP), output / PAIRS_FILE)
     (output / RECIPE_FILE).write_text(to_yaml(recipe))
     return {f"{EVENTS} {place}": manifest.fingerprint for place, (_, manifest) in enumerate(found)}
 

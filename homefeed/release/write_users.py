@@ -1,15 +1,18 @@
 """Writes the users' snapshot of a release; apart from its reader, which serving imports."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
+import ibis
+import ibis.expr.types as ir
 import lmdb
 import msgspec
+from ibis import _
 from tqdm import tqdm
 
 from homefeed.contracts import Column, Manifest, Window, read_manifest, write_manifest
-from homefeed.dataset.layout import DATASET, TEST
+from homefeed.dataset.layout import DATASET, TEST, USER_INDEX
+from homefeed.engine import Engine, open_engine
 from homefeed.events.files import RESERVED
 from homefeed.events.layout import ENGAGEMENTS_FILE, USERS_FILE
 from homefeed.features.encoder import FEATURES_FILE, FeatureEncoder, HistoryItem
@@ -18,39 +21,15 @@ from homefeed.release.users import USERS, user_key
 from homefeed.release.users import USERS_FILE as SNAPSHOT_FILE
 
 EVENTS_AT_ONCE = 5_000_000
-"""Users are taken in parts of about so many events: DuckDB cannot spill lists to disk."""
+"""Users are taken in parts of about so many events: lists are held in memory."""
 USERS_AT_ONCE = 1_000
 """Users of one read and one LMDB transaction."""
 FIRST_MAP_BYTES = 1 << 26
 
 OWN_COLUMNS = (Column.USER_ID, Column.FOLLOWED_INTERESTS, Column.INFERRED_INTERESTS)
 
-EVENTS = f"""
-    SELECT user_id, pin_id, action, timestamp, event_id
-    FROM read_parquet($engagements)
-    WHERE split <> '{TEST}'
-"""
 HISTORY, SEEN = f"{RESERVED}history", f"{RESERVED}seen"
 """No column of the users bears such a name."""
-RECORDS = f"""
-    WITH events AS ({EVENTS}),
-    chosen AS (SELECT {{columns}} FROM read_parquet($users) WHERE hash(user_id) % $parts = $part),
-    engaged AS (
-        SELECT
-            user_id,
-            list(
-                struct_pack(pin_id := pin_id, action := action, timestamp := timestamp)
-                ORDER BY timestamp DESC, event_id DESC
-            )[:$length] AS history,
-            list(DISTINCT pin_id ORDER BY pin_id) AS seen
-        FROM events
-        WHERE hash(user_id) % $parts = $part
-        GROUP BY user_id
-    )
-    SELECT chosen.*, engaged.history AS {HISTORY}, engaged.seen AS {SEEN}
-    FROM chosen LEFT JOIN engaged USING (user_id)
-    ORDER BY user_id
-"""
 
 
 def write_user_snapshot(dataset: Path, output: Path) -> Manifest:
@@ -69,7 +48,8 @@ def write_user_snapshot(dataset: Path, output: Path) -> Manifest:
     source = read_manifest(dataset, DATASET)
     encoder = FeatureEncoder.load(dataset / FEATURES_FILE)
     output.mkdir(parents=True, exist_ok=True)
-    num_users = _write(output / SNAPSHOT_FILE, _records(dataset, encoder))
+    with open_engine(output) as engine:
+        num_users = _write(output / SNAPSHOT_FILE, _records(engine, dataset, encoder))
     serving_time = source.details["serving_time"]
     return write_manifest(
         output,
@@ -87,40 +67,53 @@ def write_user_snapshot(dataset: Path, output: Path) -> Manifest:
     )
 
 
-def _records(dataset: Path, encoder: FeatureEncoder) -> Iterator[list[tuple[str, UserRecord]]]:
+def _records(
+    engine: Engine, dataset: Path, encoder: FeatureEncoder
+) -> Iterator[list[tuple[str, UserRecord]]]:
     """Users with what is known of them, in batches; memory follows the batch, not the log."""
-    files = {
-        "engagements": str(dataset / ENGAGEMENTS_FILE),
-        "users": str(dataset / USERS_FILE),
-    }
+    users = engine.read(dataset / USERS_FILE)
+    events = engine.read(dataset / ENGAGEMENTS_FILE).filter(_.split != TEST)
     columns = [feature.column for feature in encoder.config.user]
-    query = RECORDS.format(columns=_identifiers([*OWN_COLUMNS, *columns]))
-    with duckdb.connect() as connection:
-        num_events, num_users = connection.execute(
-            "SELECT (SELECT count(*) FROM read_parquet($engagements)), "
-            "(SELECT count(*) FROM read_parquet($users))",
-            files,
-        ).fetchall()[0]
-        num_parts = 1 + num_events // EVENTS_AT_ONCE
-        with tqdm(total=num_users, desc="writing users", unit="user") as progress:
-            for part in range(num_parts):
-                asked = {"parts": num_parts, "part": part, "length": encoder.config.history.length}
-                records = connection.sql(query, params=files | asked)
-                for batch in records.to_arrow_reader(USERS_AT_ONCE):
-                    rows = batch.to_pylist()
-                    yield [(row[Column.USER_ID], _record(row, columns)) for row in rows]
-                    progress.update(len(rows))
+    own = users.select(*dict.fromkeys([*OWN_COLUMNS, USER_INDEX, *columns]))
+    num_parts = 1 + events.count().execute() // EVENTS_AT_ONCE
+    with tqdm(total=users.count().execute(), desc="writing users", unit="user") as progress:
+        for part in range(num_parts):
+            of_part = events.filter(_[USER_INDEX] % num_parts == part)
+            engaged = _engaged(of_part, encoder.config.history.length)
+            chosen = own.filter(_[USER_INDEX] % num_parts == part)
+            records = chosen.left_join(engaged, USER_INDEX).drop(f"{USER_INDEX}_right")
+            in_order = records.order_by(Column.USER_ID)
+            for batch in engine.batches(in_order, USERS_AT_ONCE):
+                rows = batch.to_pylist()
+                yield [(row[Column.USER_ID], _record(row, columns)) for row in rows]
+                progress.update(len(rows))
 
 
-def _identifiers(names: Iterable[str]) -> str:
-    """Columns as SQL names them, each once."""
-    return ", ".join('"' + name.replace('"', '""') + '"' for name in dict.fromkeys(names))
+def _engaged(events: ir.Table, length: int) -> ir.Table:
+    """The history of each user, most recent first, and the pins that they have engaged with."""
+    item = ibis.struct(
+        {
+            # Structs are sorted by their first fields: of one second, the later event comes first.
+            "age": -events.timestamp,
+            "place": -events.event_id,
+            "pin_id": events.pin_id,
+            "action": events.action,
+            "timestamp": events.timestamp,
+        }
+    )
+    engaged = events.mutate(item=item).group_by(USER_INDEX)
+    return engaged.agg(
+        **{HISTORY: _.item.collect().sort()[:length], SEEN: _.pin_id.collect().unique().sort()}
+    )
 
 
 def _record(row: dict, columns: list[str]) -> UserRecord:
     return UserRecord(
         features={column: row[column] for column in columns},
-        history=tuple(HistoryItem(**item) for item in row[HISTORY] or ()),
+        history=tuple(
+            HistoryItem(pin_id=item["pin_id"], action=item["action"], timestamp=item["timestamp"])
+            for item in row[HISTORY] or ()
+        ),
         seen=tuple(row[SEEN] or ()),
         followed_interests=tuple(row[Column.FOLLOWED_INTERESTS] or ()),
         inferred_interests=tuple(row[Column.INFERRED_INTERESTS] or ()),

@@ -150,7 +150,7 @@ def _read_statistics(
     windows = read_manifest(dataset, DATASET).details["windows"]
     config = encoded.encoder.config.statistics
     with open_engine(scratch) as engine:
-        events = engine.read_parquet(dataset / ENGAGEMENTS_FILE)
+        events = engine.read(dataset / ENGAGEMENTS_FILE)
         events = events.filter(events[SPLIT].isin(known))
         table = statistics_at(events, max(windows[split][1] for split in known), config)
         found = table.order_by(PIN_INDEX).to_pyarrow()

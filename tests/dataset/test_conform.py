@@ -1,14 +1,14 @@
 import ibis
 import pyarrow as pa
 import pytest
-from ibis.backends.duckdb import Backend
 
 from homefeed.dataset.conform import conform
+from homefeed.engine import Engine
 from homefeed.features.config import Categorical, Embedding, Feature, Numeric
 
 
-def conformed(engine: Backend, values: pa.Array, feature: Feature) -> pa.ChunkedArray:
-    table = engine.create_table("pins", pa.table({"x": values}))
+def conformed(engine: Engine, values: pa.Array, feature: Feature) -> pa.ChunkedArray:
+    table = engine.keep("pins", ibis.memtable(pa.table({"x": values})))
     return conform(table, [feature], "pin", ()).to_pyarrow()["x"]
 
 
@@ -22,7 +22,7 @@ def conformed(engine: Backend, values: pa.Array, feature: Feature) -> pa.Chunked
     ],
 )
 def test_categorical_columns_become_strings(
-    engine: Backend, values: pa.Array, expected: list[object]
+    engine: Engine, values: pa.Array, expected: list[object]
 ) -> None:
     assert conformed(engine, values, Categorical(column="x")).to_pylist() == expected
 
@@ -37,12 +37,12 @@ def test_categorical_columns_become_strings(
     ],
 )
 def test_numeric_columns_become_finite_floats(
-    engine: Backend, values: pa.Array, expected: list[object]
+    engine: Engine, values: pa.Array, expected: list[object]
 ) -> None:
     assert conformed(engine, values, Numeric(column="x")).to_pylist() == expected
 
 
-def test_embeddings_become_lists_of_floats(engine: Backend) -> None:
+def test_embeddings_become_lists_of_floats(engine: Engine) -> None:
     found = conformed(engine, pa.array([["0.5", "1"], None]), Embedding(column="x", dimension=2))
     assert found.to_pylist() == [[0.5, 1.0], None]
     assert found.type.value_type == pa.float32()
@@ -60,7 +60,7 @@ def test_embeddings_become_lists_of_floats(engine: Backend) -> None:
     ],
 )
 def test_what_does_not_fit_is_refused(
-    engine: Backend, values: list[object], feature: Feature, message: str
+    engine: Engine, values: list[object], feature: Feature, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         conformed(engine, pa.array(values), feature)

@@ -3,6 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homefeed.dataset.history import add_histories, add_num_today
+from homefeed.engine import Engine
 from homefeed.features.config import HistoryConfig
 
 EVENTS = st.lists(
@@ -19,13 +20,13 @@ EVENTS = st.lists(
 @given(events=EVENTS, length=st.integers(1, 6), delay_seconds=st.integers(0, 4))
 @settings(max_examples=60, deadline=None)
 def test_histories_are_what_came_strictly_before(
-    events: list[tuple[int, int, int, int]], length: int, delay_seconds: int
+    engine: Engine, events: list[tuple[int, int, int, int]], length: int, delay_seconds: int
 ) -> None:
     names = ("user_index", "timestamp", "pin", "action_row")
     columns = {name: [event[i] for event in events] for i, name in enumerate(names)}
     columns["event_id"] = list(range(len(events)))
     kinds = {name: "int64" for name in columns} | {"pin": "int32", "action_row": "int32"}
-    table = ibis.memtable(columns, schema=kinds)
+    table = engine.keep("events", ibis.memtable(columns, schema=kinds))
     added = {"history": "pin", "history_actions": "action_row", "history_times": "timestamp"}
     config = HistoryConfig(length=length, delay_hours=delay_seconds / 3600)
     rows = add_histories(table, "user_index", added, config).to_pyarrow().to_pylist()

@@ -107,8 +107,10 @@ def write_dataset(
     rows = [{"user_index": place, **user} for place, user in enumerate(users)]
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / "users.parquet")
     names = ("user_id", "pin_id", "action", "timestamp", "split")
-    table = {name: [row[i] for row in engagements] for i, name in enumerate(names)}
+    table: dict[str, list] = {name: [row[i] for row in engagements] for i, name in enumerate(names)}
     table["event_id"] = list(range(len(engagements)))
+    places: dict = {row["user_id"]: row["user_index"] for row in rows}
+    table["user_index"] = [places[row[0]] for row in engagements]
     pq.write_table(pa.table(table), folder / "engagements.parquet")
     encoder().save(folder / FEATURES_FILE)
     details = {"serving_time": SERVING_TIME}

@@ -318,7 +318,7 @@ def test_validation_ranks_as_serving_would(tiny_dataset: Path, trained: Path) ->
     train = [e for e in log if e["split"] == "train"]
     as_of = read_manifest(tiny_dataset, "dataset").details["windows"]["train"][1]
     with open_engine(trained / "x") as engine:
-        events = engine.read_parquet(tiny_dataset / "engagements.parquet")
+        events = engine.read(tiny_dataset / "engagements.parquet")
         table = statistics_at(
             events.filter(events.split == "train"), as_of, encoder.config.statistics
         )

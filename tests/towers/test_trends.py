@@ -27,7 +27,7 @@ def test_pins_drawn_beside_have_their_sums_at_that_time(tiny_dataset: Path, tmp_
     restored.restore(trends.state())
     time = int(second.timestamps[0])
     with open_engine(tmp_path / "x") as engine:
-        events = engine.read_parquet(tiny_dataset / "engagements.parquet")
+        events = engine.read(tiny_dataset / "engagements.parquet")
         events = events.filter((events.split == "train") & (events.timestamp < time))
         table = statistics_at(events, time, config).order_by("pin_index").to_pyarrow()
     pins = table["pin_index"].to_numpy()

@@ -1,0 +1,48 @@
+"""Opens the engine that the environment asks for."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from homefeed.engine.duckdb_engine import DuckDbEngine
+from homefeed.engine.engine import Engine
+
+ENGINE_VARIABLE = "HOMEFEED_ENGINE"
+"""Where tables are computed, which changes no result: `duckdb`, or the URL of a Spark master, as
+`spark://host:7077` or `local[4]`."""
+DUCKDB = "duckdb"
+
+
+@contextmanager
+def open_engine(output: Path) -> Iterator[Engine]:
+    """The engine of `HOMEFEED_ENGINE`, DuckDB without it.
+
+    Args:
+        output: folder that is being written; the scratch folder lies beside it, where there is
+            room for what is written, and is removed at the end.
+
+    Raises:
+        ValueError: the variable asks for Spark, which is not installed.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".tables-", dir=output.parent) as scratch:
+        engine = _open(os.environ.get(ENGINE_VARIABLE) or DUCKDB, Path(scratch))
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+
+def _open(name: str, scratch: Path) -> Engine:
+    if name == DUCKDB:
+        return DuckDbEngine(scratch)
+    try:
+        from homefeed.engine.spark_engine import SparkEngine
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"{ENGINE_VARIABLE}={name} asks for Spark, but {error.name} is not installed: "
+            "`pip install --no-deps -r requirements/spark.txt`, or unset the variable for DuckDB"
+        ) from error
+    return SparkEngine(name, scratch)
