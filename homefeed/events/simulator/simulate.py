@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from homefeed.events.simulator.catalogue import Catalogue, make_catalogue, sort_by_interest
-from homefeed.events.simulator.choice import choose, find_factor, weigh
+from homefeed.events.simulator.choice import CHOICES, choose, find_factor, weigh
 from homefeed.events.simulator.config import SECONDS_A_DAY
 from homefeed.events.simulator.interests import interest_names
 from homefeed.events.simulator.rows import (
@@ -125,8 +125,16 @@ def draw_slice(
                 times=times[sessions] + SECONDS_A_PLACE * places,
             )
         )
-    rows = Rows.concatenate(drawn)
-    return rows.take(np.argsort(rows.times, kind="stable"))
+    return _in_order(Rows.concatenate(drawn), config.pins)
+
+
+def _in_order(rows: Rows, num_pins: int) -> Rows:
+    """The rows by time, user, pin and choice; of rows that share all four, one."""
+    key = (rows.users * num_pins + rows.pins) * len(CHOICES) + rows.choices
+    order = np.lexsort((key, rows.times))
+    # Two sessions of a user may run at once, and the import takes nothing twice.
+    is_same = (np.diff(rows.times[order]) == 0) & (np.diff(key[order]) == 0)
+    return rows.take(order[np.concatenate([np.ones(min(1, len(order)), bool), ~is_same])])
 
 
 def _catalogue_of(world: World, by_interest: np.ndarray, day: int) -> Catalogue:

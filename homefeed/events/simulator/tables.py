@@ -97,7 +97,7 @@ def _observe(
     share: float,
     generator: np.random.Generator,
 ) -> pa.ListArray:
-    """A share of the interests of users, of the greatest `weights[K, N]` first; some a wrong one."""
+    """Users' interests as seen: a share, the greatest of `weights[K, N]` first, and wrong ones."""
     order = np.argsort(-weights, axis=0, kind="stable")
     own = np.take_along_axis(world.users.interests[:, rows], order, axis=0)
     wrong = draw_rows(world.interests.prevalence, (1, len(rows)), generator)
