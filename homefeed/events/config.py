@@ -4,6 +4,7 @@ from typing import Literal
 
 from homefeed.config import Config
 from homefeed.contracts import Column
+from homefeed.events.simulator.config import Simulator
 
 ENGAGEMENT_COLUMNS = (
     Column.USER_ID,
@@ -83,7 +84,7 @@ class Tables(Config, frozen=True, tag_field="source", tag="tables"):
 class EventsConfig(Config, frozen=True):
     """The import stage."""
 
-    input: MovieLens | Tables
+    input: MovieLens | Tables | Simulator
     max_reject_share: float = 0.01
     """The run stops when more than this share of a table's rows is bad."""
 

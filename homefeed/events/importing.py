@@ -4,6 +4,7 @@ import hashlib
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from ibis import _
 from tqdm import tqdm
 
-from homefeed.config import to_builtins
+from homefeed.config import to_builtins, to_yaml
 from homefeed.contracts import Column, Manifest, Window, write_manifest
 from homefeed.engine import Engine, open_engine
 from homefeed.events.checks import Checked, count_rejects, refuse_too_many, write_rejects
@@ -34,6 +35,8 @@ from homefeed.events.parse import (
     check_signatures,
     check_users,
 )
+from homefeed.events.simulator.config import Simulator
+from homefeed.events.simulator.source import read_simulator
 
 
 def import_events(config: EventsConfig, output: Path) -> Manifest:
@@ -52,9 +55,11 @@ def import_events(config: EventsConfig, output: Path) -> Manifest:
         RuntimeError: MovieLens could not be fetched.
     """
     output.mkdir(parents=True, exist_ok=True)
-    with open_engine(output) as engine:
+    with open_engine(output) as engine, ExitStack() as opened:
         if isinstance(config.input, MovieLens):
             source = read_movielens(engine, config.input)
+        elif isinstance(config.input, Simulator):
+            source = opened.enter_context(read_simulator(engine, config.input, output))
         else:
             source = read_log(engine, config.input)
         tables = _check(engine, source)
@@ -76,6 +81,8 @@ def source_fingerprint(config: EventsConfig) -> str:
     """
     if isinstance(config.input, MovieLens):
         return PACKAGE_SHA256
+    if isinstance(config.input, Simulator):
+        return hashlib.sha256(to_yaml(config.input).encode()).hexdigest()
     facts = []
     tables = config.input
     for path in (tables.engagements, tables.pins, tables.users, tables.signatures):

@@ -1,0 +1,52 @@
+"""A simulated homefeed as a source: written as files, then read as any other log."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ibis.backends.duckdb import Backend
+
+from homefeed.events.config import Tables
+from homefeed.events.layout import (
+    ENGAGEMENTS_FILE,
+    IMPRESSIONS_FILE,
+    PINS_FILE,
+    SIGNATURES_FILE,
+    TRUTH_FOLDER,
+    USERS_FILE,
+)
+from homefeed.events.log import Source, read_log
+from homefeed.events.simulator.config import Simulator
+from homefeed.events.simulator.simulate import simulate
+from homefeed.events.simulator.tables import write_pins, write_signatures, write_users
+from homefeed.events.simulator.world import draw_world, save_world
+
+
+@contextmanager
+def read_simulator(engine: Backend, config: Simulator, output: Path) -> Iterator[Source]:
+    """Simulates a log, and reads it while the context lasts.
+
+    Args:
+        engine: where its tables will live.
+        config: of the simulation.
+        output: folder of the events artifact; gets the truth, and the impressions if asked for.
+            What is written for the import alone lies beside it and is removed at the end.
+    """
+    world = draw_world(config)
+    save_world(world, output / TRUTH_FOLDER)
+    with TemporaryDirectory(prefix=".simulated-", dir=output.parent) as scratch:
+        folder = Path(scratch)
+        write_users(world, folder / USERS_FILE)
+        write_pins(world, folder / PINS_FILE)
+        write_signatures(world, folder / SIGNATURES_FILE)
+        impressions = output / IMPRESSIONS_FILE if config.impressions else None
+        simulate(world, folder / ENGAGEMENTS_FILE, impressions)
+        tables = Tables(
+            format="parquet",
+            engagements=str(folder / ENGAGEMENTS_FILE),
+            pins=str(folder / PINS_FILE),
+            users=str(folder / USERS_FILE),
+            signatures=str(folder / SIGNATURES_FILE),
+        )
+        yield read_log(engine, tables)
