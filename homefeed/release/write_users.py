@@ -69,8 +69,8 @@ def write_user_snapshot(dataset: Path, output: Path) -> Manifest:
     source = read_manifest(dataset, DATASET)
     encoder = FeatureEncoder.load(dataset / FEATURES_FILE)
     output.mkdir(parents=True, exist_ok=True)
-    num_users = _write(output / SNAPSHOT_FILE, _records(dataset, encoder))
     serving_time = source.details["serving_time"]
+    num_users = _write(output / SNAPSHOT_FILE, _records(dataset, encoder, serving_time))
     return write_manifest(
         output,
         Manifest(
@@ -87,7 +87,9 @@ def write_user_snapshot(dataset: Path, output: Path) -> Manifest:
     )
 
 
-def _records(dataset: Path, encoder: FeatureEncoder) -> Iterator[list[tuple[str, UserRecord]]]:
+def _records(
+    dataset: Path, encoder: FeatureEncoder, as_of: int
+) -> Iterator[list[tuple[str, UserRecord]]]:
     """Users with what is known of them, in batches; memory follows the batch, not the log."""
     files = {
         "engagements": str(dataset / ENGAGEMENTS_FILE),
@@ -108,7 +110,7 @@ def _records(dataset: Path, encoder: FeatureEncoder) -> Iterator[list[tuple[str,
                 records = connection.sql(query, params=files | asked)
                 for batch in records.to_arrow_reader(USERS_AT_ONCE):
                     rows = batch.to_pylist()
-                    yield [(row[Column.USER_ID], _record(row, columns)) for row in rows]
+                    yield [(row[Column.USER_ID], _record(row, columns, as_of)) for row in rows]
                     progress.update(len(rows))
 
 
@@ -117,13 +119,14 @@ def _identifiers(names: Iterable[str]) -> str:
     return ", ".join('"' + name.replace('"', '""') + '"' for name in dict.fromkeys(names))
 
 
-def _record(row: dict, columns: list[str]) -> UserRecord:
+def _record(row: dict, columns: list[str], as_of: int) -> UserRecord:
     return UserRecord(
         features={column: row[column] for column in columns},
         history=tuple(HistoryItem(**item) for item in row[HISTORY] or ()),
         seen=tuple(row[SEEN] or ()),
         followed_interests=tuple(row[Column.FOLLOWED_INTERESTS] or ()),
         inferred_interests=tuple(row[Column.INFERRED_INTERESTS] or ()),
+        as_of=as_of,
     )
 
 
