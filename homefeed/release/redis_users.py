@@ -21,6 +21,7 @@ PAUSE_SECONDS = 1.0
 and what is overloaded gets no crowd of requests that it cannot answer in time."""
 
 _decoder = msgspec.msgpack.Decoder(UserRecord)
+Check = Callable[[Sequence[UserRecord]], None]
 _undecodable = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -59,7 +60,7 @@ class RedisUsers:
         prefix: str = DEFAULT_PREFIX,
         deadline_seconds: float = 0.05,
         pause_seconds: float = PAUSE_SECONDS,
-        check: Callable[[UserRecord], None] = lambda record: None,
+        check: Check = lambda records: None,
     ) -> None:
         """Connects with the first request.
 
@@ -68,7 +69,7 @@ class RedisUsers:
             prefix: what the keys begin with.
             deadline_seconds: most time for an answer.
             pause_seconds: how long it is left alone after it did not answer.
-            check: raises ValueError for a record that cannot be used.
+            check: raises ValueError where one of some records cannot be used.
         """
         from redis.backoff import NoBackoff
         from redis.retry import Retry
@@ -106,20 +107,29 @@ class RedisUsers:
             RedisUsersError: Redis did not answer in time.
         """
         keys = [self._prefix + user_key(user_id) for user_id in user_ids]
-        return [None if value is None else self._read(value) for value in self._ask(keys)]
+        found = [None if value is None else _decode(value) for value in self._ask(keys)]
+        records = [each for each in found if isinstance(each, UserRecord)]
+        # Together they cost a fraction, and one by one they are only asked which it is.
+        if not records or self._complaint(records) is None:
+            return found
+        return [
+            complaint
+            if isinstance(each, UserRecord) and (complaint := self._complaint([each]))
+            else each
+            for each in found
+        ]
 
     def close(self) -> None:
         """Closes the connection; an answer that is late is not waited for."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
-    def _read(self, value: bytes) -> UserRecord | UnusableRecord:
+    def _complaint(self, records: Sequence[UserRecord]) -> UnusableRecord | None:
         try:
-            record = _decoder.decode(value)
-            self._check(record)
-        except (ValueError, *_undecodable) as error:
-            return UnusableRecord(f"{type(error).__name__}: {error}")
-        return record
+            self._check(records)
+        except ValueError as error:
+            return UnusableRecord(str(error))
+        return None
 
     def _ask(self, keys: list[bytes]) -> list[bytes | None]:
         from redis import exceptions
@@ -147,3 +157,10 @@ class RedisUsers:
     def _failed(self, reason: Reason, message: str) -> RedisUsersError:
         self._paused_until = time.monotonic() + self._pause_seconds
         return RedisUsersError(reason, message)
+
+
+def _decode(value: bytes) -> UserRecord | UnusableRecord:
+    try:
+        return _decoder.decode(value)
+    except _undecodable as error:
+        return UnusableRecord(f"{type(error).__name__}: {error}")

@@ -110,15 +110,18 @@ def open_redis(settings: RedisSettings, tower: UserTower) -> RedisUsers | None:
         return None
     columns = {feature.column for feature in tower.encoder.config.user}
 
-    def check(record: UserRecord) -> None:
-        """Raises ValueError for a record that the release's encoder cannot take."""
-        # Others may be there: a later release may take them, whose pods come one by one.
-        if lacking := sorted(columns - record.features.keys()):
-            raise ValueError(f"lacks the features {lacking}")
-        if record.as_of > time.time() + CLOCK_SKEW_SECONDS:
-            raise ValueError(f"as_of={record.as_of} lies ahead; it is in Unix seconds")
+    def check(records: Sequence[UserRecord]) -> None:
+        """Raises ValueError where the release's encoder cannot take one of the records."""
+        latest = time.time() + CLOCK_SKEW_SECONDS
+        for record in records:
+            # Others may be there: a later release may take them, whose pods come one by one.
+            if not columns <= record.features.keys():
+                raise ValueError(f"lacks the features {sorted(columns - record.features.keys())}")
+            if record.as_of > latest:
+                raise ValueError(f"as_of={record.as_of} lies ahead; it is in Unix seconds")
+        features = [record.features for record in records]
         try:
-            tensors = tower.encode([record.features], [record.history])
+            tensors = tower.encode(features, [record.history for record in records])
         except (TypeError, OverflowError) as error:
             raise ValueError(str(error)) from error
         if not all(np.isfinite(tensor).all() for tensor in tensors.values()):

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -148,14 +148,16 @@ def test_a_key_that_holds_something_else_is_no_user(server: RedisServer, opened:
 
 
 def test_a_record_that_fails_the_check_is_unusable(server: RedisServer, opened: Opened) -> None:
-    def check(record: UserRecord) -> None:
-        if record.as_of < 5:
+    def check(records: Sequence[UserRecord]) -> None:
+        if any(record.as_of < 5 for record in records):
             raise ValueError("too old for this test")
 
     put(server, "good", RECORD)
     put(server, "bad", msgspec.structs.replace(RECORD, as_of=4))
     users = opened(server.url, check=check)
-    assert users.get("good") == RECORD
+    good, unknown, bad = users.get_many(["good", "unknown", "bad"])
+    assert (good, unknown) == (RECORD, None)
+    assert isinstance(bad, UnusableRecord)
     with pytest.raises(UnusableRecord, match="too old for this test"):
         users.get("bad")
 
