@@ -39,7 +39,7 @@ def build_pipeline() -> GraphComponent:
         webhook: str = "",
         redis_url: str = "",
         redis_prefix: str = REDIS_PREFIX,
-        redis_ttl_days: float = REDIS_TTL_DAYS,
+        redis_ttl_days: int = REDIS_TTL_DAYS,
     ) -> None:
         """From a fresh log to a release with the same towers and embedding space.
 

@@ -17,7 +17,7 @@ PINS_PER_SHARD = 500_000
 """Starting a shard's step takes a cluster about 40 s; embedding so many pins takes minutes."""
 MAX_SHARDS_AT_ONCE = 4
 REDIS_PREFIX = DEFAULT_PREFIX
-REDIS_TTL_DAYS = 30.0
+REDIS_TTL_DAYS = 30
 
 
 def make_servable(
@@ -64,7 +64,7 @@ def make_servable(
 
 
 def write_users(
-    release: Any, redis_url: str, redis_prefix: str, redis_ttl_days: float
+    release: Any, redis_url: str, redis_prefix: str, redis_ttl_days: int
 ) -> dsl.PipelineTask:
     """Writes the release's users to Redis, where one is given.
 

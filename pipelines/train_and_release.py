@@ -68,7 +68,7 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1) -
         webhook: str = "",
         redis_url: str = "",
         redis_prefix: str = REDIS_PREFIX,
-        redis_ttl_days: float = REDIS_TTL_DAYS,
+        redis_ttl_days: int = REDIS_TTL_DAYS,
     ) -> None:
         """From an engagement log to a measured release, and on into the release store.
 

@@ -7,7 +7,7 @@ from components.step import step
 
 @step
 def materialise_users(
-    release: dsl.Input[dsl.Model], redis_url: str, redis_prefix: str, redis_ttl_days: float
+    release: dsl.Input[dsl.Model], redis_url: str, redis_prefix: str, redis_ttl_days: int
 ) -> int:
     """Writes the users of a release to Redis; a later record that is there stays.
 

@@ -18,7 +18,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> dsl.Model:
 
 def materialise(release: dsl.Model, url: str) -> int:
     component: Any = materialise_users
-    return component.python_func(release, url, DEFAULT_PREFIX, 1.0)
+    return component.python_func(release, url, DEFAULT_PREFIX, 1)
 
 
 def test_users_are_written_with_the_password_of_the_environment(
