@@ -1,14 +1,18 @@
 """What stores of published artifacts have in common, at any fsspec URL.
 
 An artifact's folder is written once and named by its version. The manifest, written last, says
-that it is whole: without one it is none, and an interrupted upload is done again.
+that it is whole: without one it is none, and an interrupted upload is done again. It is also the
+first to be removed, so that an artifact of which a file is gone is none.
 """
 
+import os
 import tempfile
+import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -18,7 +22,18 @@ from homefeed.contracts import MANIFEST_FILE, VERSION, Manifest, read_manifest
 
 NUM_SHOWN = 5
 
+UPLOAD_SECONDS = 24 * 3600
+"""What is not whole, and had no file written for so long, is no upload that still goes on."""
+
 T = TypeVar("T")
+
+
+class Removed(NamedTuple):
+    """An artifact that was removed, or would be; one that was not whole is a broken-off upload."""
+
+    version: str
+    num_bytes: int
+    was_whole: bool
 
 
 class ArtifactStore:
@@ -106,8 +121,51 @@ class ArtifactStore:
             return
         self._make_folder_of(remote)
         draft = Path(f"{remote}.{uuid.uuid4().hex}.draft")
-        draft.write_bytes(contents)
+        with draft.open("wb") as file:
+            file.write(contents)
+            # Else a crash of the machine can leave the new name with nothing in it.
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(remote)
+
+    def prune(
+        self, path: str, keep: int, is_kept: Callable[[str], bool], dry_run: bool = False
+    ) -> Iterator[Removed]:
+        """Removes all artifacts of a folder but the last, and uploads that were broken off.
+
+        Args:
+            path: of the folder.
+            keep: how many whole artifacts, the last by version, stay.
+            is_kept: whether a version stays beside them; asked right before it is removed.
+            dry_run: removes nothing.
+
+        Yields:
+            What was removed, or would be, oldest first.
+
+        Raises:
+            ValueError: nothing would be kept.
+        """
+        if keep < 1:
+            raise ValueError(f"keep={keep} must be at least 1: the last one would go too")
+        # What has another name is not ours.
+        names = [name for name in self.names(path) if VERSION.fullmatch(name)]
+        whole = {name for name in names if self.holds(f"{path}/{name}")}
+        last = sorted(whole)[-keep:]
+        for name in names:
+            at = f"{path}/{name}"
+            if name in last or is_kept(name) or (name not in whole and self._is_written(at)):
+                continue
+            num_bytes = int(self._files.du(self._at(at)))
+            if not dry_run:
+                self.remove(at)
+            yield Removed(name, num_bytes, name in whole)
+
+    def remove(self, path: str) -> None:
+        """Removes an artifact, its manifest first; no harm where some or all of it is gone."""
+        with suppress(FileNotFoundError):
+            self._files.rm_file(self._at(f"{path}/{MANIFEST_FILE}"))
+        with suppress(FileNotFoundError):
+            self._files.rm(self._at(path), recursive=True)
 
     def check(self) -> None:
         """Lists what is below the URL; raises the file system's own error where that fails.
@@ -120,6 +178,18 @@ class ArtifactStore:
             # A bucket that is not there is a server's answer, in another error that caused this.
             if error.__cause__ is not None:
                 raise
+
+    def _is_written(self, path: str) -> bool:
+        """Whether somebody may still be uploading what is not whole yet."""
+        folder = self._at(path)
+        try:
+            latest = max(
+                self._files.modified(each).timestamp()
+                for each in self._files.find(folder) or [folder]
+            )
+        except FileNotFoundError:
+            return True  # it changes as we look
+        return latest > time.time() - UPLOAD_SECONDS
 
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}"

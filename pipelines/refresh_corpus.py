@@ -8,7 +8,13 @@ from components.import_events.component import import_events
 from components.publish_release.component import publish_release
 from components.read_recipe.component import read_recipe
 from components.refresh_dataset.component import refresh_dataset
-from pipelines.serving_steps import PINS_PER_SHARD, make_servable
+from pipelines.serving_steps import (
+    PINS_PER_SHARD,
+    REDIS_PREFIX,
+    REDIS_TTL_DAYS,
+    make_servable,
+    write_users,
+)
 from pipelines.tasks import (
     HOUR,
     RUN_CONFIG,
@@ -31,6 +37,9 @@ def build_pipeline() -> GraphComponent:
         channel: str = "production",
         pins_per_shard: int = PINS_PER_SHARD,
         webhook: str = "",
+        redis_url: str = "",
+        redis_prefix: str = REDIS_PREFIX,
+        redis_ttl_days: int = REDIS_TTL_DAYS,
     ) -> None:
         """From a fresh log to a release with the same towers and embedding space.
 
@@ -42,8 +51,9 @@ def build_pipeline() -> GraphComponent:
         6. Embed its pins, shard by shard.
         7. Build the index; one that finds too little of what exact search finds is refused.
         8. Bundle towers, index and users into one release.
-        9. Publish it: the channel stands for it from then on, the release before it stays. Refused
-           where another was published meanwhile, whose newer towers the channel would lose.
+        9. Write its users to Redis, where one is given.
+        10. Publish it: the channel stands for it from then on, the release before it stays. Refused
+            where another was published meanwhile, whose newer towers the channel would lose.
 
         However the run ends, its last step reports it. Beside the index's recall nothing is
         measured: all of the log is known to the release, so there is nothing to measure it on.
@@ -55,6 +65,9 @@ def build_pipeline() -> GraphComponent:
             channel: what stands for the release whose towers are taken, and then for the new one.
             pins_per_shard: most pins that one step embeds; more where that would be too many steps.
             webhook: URL that gets a POST with how the run ended; empty for none.
+            redis_url: of Redis, without its password (redis://host:6379/0); empty writes no users.
+            redis_prefix: what the keys of users begin with in Redis.
+            redis_ttl_days: after which a user in Redis that nobody writes again is gone.
         """
         with report_at_end(NAME, webhook, last_step="publish-release"):
             sections = read_recipe(recipe=recipe, store=store)
@@ -86,12 +99,16 @@ def build_pipeline() -> GraphComponent:
 
             bundled = make_servable(exported, refreshed.outputs["dataset"], part, pins_per_shard)
 
+            written = write_users(
+                bundled.outputs["release"], redis_url, redis_prefix, redis_ttl_days
+            )
             published = publish_release(
                 release=bundled.outputs["release"],
                 store=store,
                 channel=channel,
                 replaces=fetched.outputs["version"],
             )
+            published.after(written)
             prepare(published, "Publish the release", 2 * HOUR)
             published.set_caching_options(enable_caching=False)
             give_store_credentials(published)

@@ -8,12 +8,16 @@ from kfp import dsl
 from components.build_index.component import build_index
 from components.bundle_release.component import bundle_release
 from components.embed_pins.component import embed_pins
+from components.materialise_users.component import materialise_users
 from components.select_corpus.component import select_corpus
-from pipelines.tasks import HOUR, prepare, retry
+from homefeed.release.redis_connection import DEFAULT_PREFIX
+from pipelines.tasks import HOUR, give_redis_password, prepare, retry
 
 PINS_PER_SHARD = 500_000
 """Starting a shard's step takes a cluster about 40 s; embedding so many pins takes minutes."""
 MAX_SHARDS_AT_ONCE = 4
+REDIS_PREFIX = DEFAULT_PREFIX
+REDIS_TTL_DAYS = 30
 
 
 def make_servable(
@@ -57,3 +61,34 @@ def make_servable(
     )
     prepare(bundled, "Bundle the release", 2 * HOUR)
     return bundled
+
+
+def write_users(
+    release: Any, redis_url: str, redis_prefix: str, redis_ttl_days: int
+) -> dsl.PipelineTask:
+    """Writes the release's users to Redis, where one is given.
+
+    It belongs before the step that publishes: pods that take the release then find its users, and
+    that step stays the last, whose success is the run's.
+
+    Args:
+        release: the output of a step that is the release.
+        redis_url: the pipeline's parameter, as are the others.
+        redis_prefix: what the keys begin with.
+        redis_ttl_days: after which a user that nobody writes again is gone.
+
+    Returns:
+        The step.
+    """
+    written = materialise_users(
+        release=release,
+        redis_url=redis_url,
+        redis_prefix=redis_prefix,
+        redis_ttl_days=redis_ttl_days,
+    )
+    prepare(written, "Write users to Redis", 2 * HOUR)
+    # What Redis holds is no input.
+    written.set_caching_options(enable_caching=False)
+    give_redis_password(written)
+    retry(written)
+    return written

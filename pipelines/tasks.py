@@ -5,6 +5,7 @@ from kfp import dsl, kubernetes
 from components.check_store.component import check_store
 from components.image import CUDA_IMAGE
 from components.report_run.component import report_run
+from homefeed.release.redis_connection import PASSWORD_VARIABLE
 from homefeed.training_job.config import CLAIM, SHARED_FOLDER
 from homefeed.training_job.step_pod import FIELDS
 
@@ -23,6 +24,9 @@ STORE_VARIABLES = (
     "AWS_ENDPOINT_URL",
 )
 """The secret's keys, which become variables of the same name."""
+REDIS_SECRET = "homefeed-redis"
+"""Secret of the runs' namespace with the password of Redis, which may be absent too."""
+REDIS_PASSWORD_KEY = "password"
 STEP_CPU = "250m"
 STEP_MEMORY = "512Mi"
 """A step asks for little, so that it starts on small nodes, but for something: pods that ask for
@@ -135,6 +139,16 @@ def give_store_credentials(task: dsl.PipelineTask) -> None:
         task,
         secret_name=STORE_SECRET,
         secret_key_to_env={name: name for name in STORE_VARIABLES},
+        optional=True,
+    )
+
+
+def give_redis_password(task: dsl.PipelineTask) -> None:
+    """Lets a step write to Redis."""
+    kubernetes.use_secret_as_env(
+        task,
+        secret_name=REDIS_SECRET,
+        secret_key_to_env={REDIS_PASSWORD_KEY: PASSWORD_VARIABLE},
         optional=True,
     )
 

@@ -15,7 +15,13 @@ from components.publish_release.component import publish_release
 from components.read_recipe.component import read_recipe
 from components.train_towers.component import train_towers
 from components.train_towers_on_nodes.component import train_towers_on_nodes
-from pipelines.serving_steps import PINS_PER_SHARD, make_servable
+from pipelines.serving_steps import (
+    PINS_PER_SHARD,
+    REDIS_PREFIX,
+    REDIS_TTL_DAYS,
+    make_servable,
+    write_users,
+)
 from pipelines.tasks import (
     GPU,
     HOUR,
@@ -60,6 +66,9 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1) -
         store: str = "",
         channel: str = "production",
         webhook: str = "",
+        redis_url: str = "",
+        redis_prefix: str = REDIS_PREFIX,
+        redis_ttl_days: int = REDIS_TTL_DAYS,
     ) -> None:
         """From an engagement log to a measured release, and on into the release store.
 
@@ -75,7 +84,8 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1) -
         9. Build the index.
         10. Bundle towers, index and users into one release.
         11. Evaluate the release beside popularity and EASE, with a report.
-        12. Publish the release into the release store, where one is given.
+        12. Write its users to Redis, where one is given.
+        13. Publish the release into the release store, where one is given.
 
         However the run ends, its last step reports it.
 
@@ -86,16 +96,23 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1) -
                 too; empty publishes nothing.
             channel: what then stands for this release in the store.
             webhook: URL that gets a POST with how the run ended; empty for none.
+            redis_url: of Redis, without its password (redis://host:6379/0); empty writes no users.
+            redis_prefix: what the keys of users begin with in Redis.
+            redis_ttl_days: after which a user in Redis that nobody writes again is gone.
         """
         with report_at_end(name, webhook, last_step="publish-release"):
             looked = look_into(store)
             # A folder of checkpoints would have to outlive the training's pod, and none does.
             made = make_release(recipe, store, "", pins_per_shard, num_gpus, gpu_type, num_nodes)
             made.trained.after(looked)
+            written = write_users(
+                made.bundled.outputs["release"], redis_url, redis_prefix, redis_ttl_days
+            )
+            written.after(made.evaluated)
             published = publish_release(
                 release=made.bundled.outputs["release"], store=store, channel=channel
             )
-            published.after(made.evaluated)
+            published.after(written)
             prepare(published, "Publish the release", 2 * HOUR)
             # What the store holds is no input, so a cached step would not put back what is lost.
             published.set_caching_options(enable_caching=False)

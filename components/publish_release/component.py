@@ -1,4 +1,4 @@
-"""Step 12: the release goes to where serving takes it from."""
+"""The last step before the report: the release goes to where serving takes it from."""
 
 from kfp import dsl
 

@@ -114,6 +114,28 @@ def publish(
 
 
 @app.command()
+def prune(
+    store: Annotated[str, typer.Option(help="URL of the release store, or a folder.")],
+    keep: Annotated[int, typer.Option(min=1, help="How many of the last releases stay.")],
+    also: Annotated[
+        list[str] | None,
+        typer.Option(help="Version that stays too, as one that pods name; repeatable."),
+    ] = None,
+    keep_ids: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many of the last ID embeddings stay; by default all."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")
+    ] = False,
+) -> None:
+    """Remove old releases from a store, but none that a channel stands for."""
+    from homefeed.cli.prune import prune_store
+
+    prune_store(store, keep, also or [], keep_ids, dry_run)
+
+
+@app.command()
 def query(
     user: Annotated[str, typer.Argument(help="Id of a user; an unknown one is answered too.")],
     k: Annotated[int, typer.Option("--k", "-k", help="Most pins to return.")] = DEFAULT_K,

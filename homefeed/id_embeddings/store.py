@@ -4,13 +4,14 @@ id_embeddings/<version>/...    written once; the manifest, written last, says th
 """
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from homefeed.contracts import MANIFEST_FILE, Manifest, new_version, read_manifest
 from homefeed.id_embeddings.layout import ID_EMBEDDINGS
 from homefeed.id_embeddings.tables import verify
 from homefeed.id_embeddings.window_rule import PublishedTable
-from homefeed.store import ArtifactStore, shown
+from homefeed.store import ArtifactStore, Removed, shown
 
 
 class IdEmbeddingStore:
@@ -63,6 +64,23 @@ class IdEmbeddingStore:
             there = shown(self._store.versions(ID_EMBEDDINGS)[::-1]) or "none"
             raise ValueError(f"{self.url} holds no ID embeddings {version!r}; it holds {there}")
         return self._store.fetch(path, to, ID_EMBEDDINGS, verify)
+
+    def prune(self, keep: int, dry_run: bool = False) -> Iterator[Removed]:
+        """Removes all tables but those whose windows end last, and uploads that were broken off.
+
+        No release needs them: towers hold the vectors that they were trained with.
+
+        Args:
+            keep: how many stay.
+            dry_run: removes nothing.
+
+        Returns:
+            What is removed, or would be, oldest first; each as it is asked for.
+
+        Raises:
+            ValueError: `keep` is less than 1.
+        """
+        return self._store.prune(ID_EMBEDDINGS, keep, lambda version: False, dry_run)
 
     def _read(self, version: str) -> PublishedTable:
         with tempfile.TemporaryDirectory() as scratch:

@@ -5,7 +5,7 @@ channels/<name>.json       which version a name such as "production" stands for 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from homefeed.release.bundle import (
     read_release_manifest,
     verify_files,
 )
-from homefeed.store import ArtifactStore, shown
+from homefeed.store import ArtifactStore, Removed, shown
 
 CHANNEL = re.compile(r"[a-z][a-z0-9-]{0,62}")
 """A channel's name; it cannot look like a version."""
@@ -73,6 +73,11 @@ class ReleaseStore:
         self._check_channel(channel, replaces, release.version)
         entry = Channel(release.version, datetime.now(UTC).isoformat(timespec="seconds"))
         self._store.write(f"{CHANNELS}/{channel}.json", msgspec.json.encode(entry))
+        if not self._store.holds(f"{RELEASES}/{release.version}"):
+            raise ValueError(
+                f"release {release.version} was pruned from {self.url} while channel {channel!r} "
+                "was pointed to it: publish it again"
+            )
         return release.version
 
     def resolve(self, name: str) -> str:
@@ -88,8 +93,7 @@ class ReleaseStore:
             return name
         if name not in (there := self.channels()):
             raise ValueError(f"{self.url} holds no channel {name!r}; {_said(there)}")
-        text = self._store.read(f"{CHANNELS}/{name}.json")
-        return msgspec.json.decode(text, type=Channel).version
+        return self._read_channel(name)
 
     def fetch(self, name: str, to: Path) -> Release:
         """Downloads and verifies a release; a folder that holds it already is kept.
@@ -134,6 +138,45 @@ class ReleaseStore:
         """Names of the channels, sorted."""
         names = self._store.names(CHANNELS)
         return [name.removesuffix(".json") for name in names if name.endswith(".json")]
+
+    def prune(
+        self, keep: int, also: Sequence[str] = (), dry_run: bool = False
+    ) -> Iterator[Removed]:
+        """Removes old releases, and uploads that were broken off a day ago or longer.
+
+        What a channel stands for stays, however old. Pods that name a version themselves are not
+        known here: say it in `also`.
+
+        Args:
+            keep: how many of the last releases stay.
+            also: versions or channels whose releases stay too.
+            dry_run: removes nothing.
+
+        Returns:
+            What is removed, or would be, oldest first; each as it is asked for.
+
+        Raises:
+            ValueError: `keep` is less than 1, there is no release of a name in `also`, or a channel
+                cannot be read.
+        """
+        # A channel that cannot be read is found before anything is removed.
+        named = {self.resolve(name) for name in (*also, *self.channels())}
+
+        def is_kept(version: str) -> bool:
+            # Looked up anew for each: somebody may be pointing a channel back to an old release.
+            return version in named or version in map(self._read_channel, self.channels())
+
+        return self._store.prune(RELEASES, keep, is_kept, dry_run)
+
+    def _read_channel(self, name: str) -> str:
+        path = f"{CHANNELS}/{name}.json"
+        try:
+            return msgspec.json.decode(self._store.read(path), type=Channel).version
+        except msgspec.MsgspecError as error:
+            raise ValueError(
+                f"{self.url}/{path} is no channel's file: {error}; publish a release to channel "
+                f"{name!r} again"
+            ) from error
 
     def _check_channel(self, channel: str, replaces: str, version: str) -> None:
         if replaces and (found := self.resolve(channel)) not in (replaces, version):

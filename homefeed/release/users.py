@@ -1,8 +1,11 @@
-"""The users' snapshot of a release: a read-only key-value file, mapped by every worker."""
+"""Users by id, and the snapshot of them in a release: a read-only file, mapped by every worker."""
 
 import hashlib
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import lmdb
 import msgspec
@@ -22,8 +25,20 @@ HASHED_KEY = b"\xff"
 _decoder = msgspec.msgpack.Decoder(UserRecord)
 
 
+class UserStore(Protocol):
+    """Where users are looked up: the release's snapshot, or Redis."""
+
+    def get(self, user_id: str) -> UserRecord | None:
+        """What is known of a user; None for a user that the store does not hold."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of what it holds open."""
+        ...
+
+
 def user_key(user_id: str) -> bytes:
-    """The LMDB key of a user: the id itself where LMDB can hold it, else its hash."""
+    """The key of a user: the id itself where LMDB can hold it, else its hash."""
     encoded = user_id.encode()
     if 0 < len(encoded) <= MAX_KEY_BYTES:
         return encoded
@@ -56,6 +71,13 @@ class UserSnapshot:
         with self._environment.begin(buffers=True) as transaction:
             value = transaction.get(user_key(user_id))
             return None if value is None else _decoder.decode(value)
+
+    def batches(self, num_users: int) -> Iterator[list[tuple[bytes, bytes]]]:
+        """All users in batches: keys as `user_key` makes them, and records as msgpack."""
+        with self._environment.begin() as transaction:
+            items = iter(transaction.cursor())
+            while batch := list(islice(items, num_users)):
+                yield batch
 
     def close(self) -> None:
         """Unmaps the file; no thread may be reading."""

@@ -47,10 +47,11 @@ def write_user_snapshot(dataset: Path, output: Path) -> Manifest:
     """
     source = read_manifest(dataset, DATASET)
     encoder = FeatureEncoder.load(dataset / FEATURES_FILE)
+    serving_time = source.details["serving_time"]
     output.mkdir(parents=True, exist_ok=True)
     with open_engine(output) as engine:
-        num_users = _write(output / SNAPSHOT_FILE, _records(engine, dataset, encoder))
-    serving_time = source.details["serving_time"]
+        records = _records(engine, dataset, encoder, serving_time)
+        num_users = _write(output / SNAPSHOT_FILE, records)
     return write_manifest(
         output,
         Manifest(
@@ -68,7 +69,7 @@ def write_user_snapshot(dataset: Path, output: Path) -> Manifest:
 
 
 def _records(
-    engine: Engine, dataset: Path, encoder: FeatureEncoder
+    engine: Engine, dataset: Path, encoder: FeatureEncoder, as_of: int
 ) -> Iterator[list[tuple[str, UserRecord]]]:
     """Users with what is known of them, in batches; memory follows the batch, not the log."""
     users = engine.read(dataset / USERS_FILE)
@@ -85,7 +86,7 @@ def _records(
             in_order = records.order_by(Column.USER_ID)
             for batch in engine.batches(in_order, USERS_AT_ONCE):
                 rows = batch.to_pylist()
-                yield [(row[Column.USER_ID], _record(row, columns)) for row in rows]
+                yield [(row[Column.USER_ID], _record(row, columns, as_of)) for row in rows]
                 progress.update(len(rows))
 
 
@@ -107,7 +108,7 @@ def _engaged(events: ir.Table, length: int) -> ir.Table:
     )
 
 
-def _record(row: dict, columns: list[str]) -> UserRecord:
+def _record(row: dict, columns: list[str], as_of: int) -> UserRecord:
     return UserRecord(
         features={column: row[column] for column in columns},
         history=tuple(
@@ -117,6 +118,7 @@ def _record(row: dict, columns: list[str]) -> UserRecord:
         seen=tuple(row[SEEN] or ()),
         followed_interests=tuple(row[Column.FOLLOWED_INTERESTS] or ()),
         inferred_interests=tuple(row[Column.INFERRED_INTERESTS] or ()),
+        as_of=as_of,
     )
 
 

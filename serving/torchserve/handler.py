@@ -5,7 +5,8 @@ fails the whole batch, and TorchServe wraps its text in an error body of its own
 
 Environment: HOMEFEED_RELEASE, folder of the release; HOMEFEED_SOCKET, the sidecar's Unix socket;
 HOMEFEED_METRICS_ADDRESS, host:port of the handler's metrics; PROMETHEUS_MULTIPROC_DIR, a folder
-that all workers share for them.
+that all workers share for them; HOMEFEED_REDIS_PASSWORD, where the settings name a Redis that wants
+one.
 """
 
 import logging
@@ -45,6 +46,7 @@ class HomefeedHandler:
             Path(os.environ["HOMEFEED_RELEASE"]),
             SidecarClient(socket_path, settings.handler.sidecar_deadline_seconds),
             Metrics(),
+            settings.handler.redis,
         )
         self._retriever.warm_up(settings.batch_size)
         serve_metrics(host, int(port))

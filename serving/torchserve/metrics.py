@@ -23,6 +23,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from homefeed.release import redis_users
+from serving.torchserve.protocol import UserFeatures
 from serving.torchserve.sidecar_client import Reason
 
 BUCKETS_SECONDS = (
@@ -65,9 +67,30 @@ class Metrics:
         self._requests = {outcome: requests.labels(outcome) for outcome in OUTCOMES}
         self.cold_starts = Counter(
             "homefeed_retrieval_cold_starts",
-            "Requests for a user that the release does not know.",
+            "Requests for a user of whom nothing is known.",
             registry=self.registry,
         )
+        users = Counter(
+            "homefeed_retrieval_users",
+            "Requests by where what is known of the user comes from.",
+            ["features"],
+            registry=self.registry,
+        )
+        self._users = {source: users.labels(source.value) for source in UserFeatures}
+        self.unusable_users = Counter(
+            "homefeed_retrieval_unusable_users",
+            "Users whose record in Redis the release cannot use.",
+            registry=self.registry,
+        )
+        redis_failures = Counter(
+            "homefeed_retrieval_redis_failures",
+            "Batches that Redis did not answer, by reason; paused: it was not asked again so soon.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._redis_failures = {
+            reason: redis_failures.labels(reason.value) for reason in redis_users.Reason
+        }
         failures = Counter(
             "homefeed_retrieval_sidecar_failures",
             "Batches that the sidecar did not answer, by reason.",
@@ -90,6 +113,14 @@ class Metrics:
     def count_failure(self, reason: Reason) -> None:
         """Counts one batch that the sidecar did not answer."""
         self._failures[reason].inc()
+
+    def count_redis_failure(self, reason: redis_users.Reason) -> None:
+        """Counts one batch that Redis did not answer."""
+        self._redis_failures[reason].inc()
+
+    def count_user(self, source: UserFeatures) -> None:
+        """Counts one request by where what is known of its user comes from."""
+        self._users[source].inc()
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):

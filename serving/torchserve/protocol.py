@@ -1,5 +1,6 @@
 """What the REST API takes and answers, `POST /predictions/homefeed`; the client shares it."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
@@ -51,11 +52,21 @@ class Pin(msgspec.Struct, frozen=True):
     source: str
 
 
+class UserFeatures(StrEnum):
+    """Where what is known of the user comes from."""
+
+    FRESH = "fresh"  # Redis
+    STALE = "stale"  # Redis, too old; or the snapshot, if that is later
+    SNAPSHOT = "snapshot"  # the release: Redis lacks the user, is down, or not used
+    MISSING = "missing"  # nowhere
+
+
 class Recommendations(msgspec.Struct, frozen=True, kw_only=True):
     """The answer, best pin first.
 
-    `cold_start` says that the release does not know the user. `degraded` says that the search could
-    not be asked and popular pins stand in; there is no `index_version` then.
+    `cold_start` says that nothing is known of the user, and `user_features` where what is known
+    comes from. `degraded` says that the search could not be asked and popular pins stand in; there
+    is no `index_version` then.
     """
 
     pins: tuple[Pin, ...]
@@ -63,6 +74,7 @@ class Recommendations(msgspec.Struct, frozen=True, kw_only=True):
     index_version: str | None
     degraded: bool
     cold_start: bool
+    user_features: UserFeatures
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):

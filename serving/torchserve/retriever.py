@@ -16,13 +16,16 @@ from homefeed.release.user_tower import UserTower
 from homefeed.release.users import UserSnapshot
 from serving.torchserve.metrics import Metrics
 from serving.torchserve.popular import best_popular
-from serving.torchserve.protocol import Pin, Recommendations, Request
-from serving.torchserve.request import InvalidRequest, RequestParser
+from serving.torchserve.protocol import Pin, Recommendations, Request, UserFeatures
+from serving.torchserve.request import CheckedRequest, InvalidRequest, RequestParser
+from serving.torchserve.settings import RedisSettings
 from serving.torchserve.sidecar_client import Reason, SidecarClient, SidecarError
+from serving.torchserve.user_lookup import KnownUser, UserLookup, open_redis
 
 Answer = Recommendations | InvalidRequest
 
 UNKNOWN_USER = UserRecord()
+NO_REDIS = RedisSettings()
 WARM_UP_ROUNDS = 5
 """TorchScript profiles and optimises a graph in its first few runs."""
 
@@ -36,7 +39,11 @@ class _User(NamedTuple):
     features: dict[str, Any]
     history: tuple[HistoryItem, ...]
     exclude: frozenset[str]
-    cold_start: bool
+    source: UserFeatures
+
+    @property
+    def cold_start(self) -> bool:
+        return self.source == UserFeatures.MISSING
 
 
 class Retriever:
@@ -46,13 +53,24 @@ class Retriever:
     each new worker would read the whole index for it.
     """
 
-    def __init__(self, folder: Path, sidecar: SidecarClient, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sidecar: SidecarClient,
+        metrics: Metrics,
+        redis: RedisSettings = NO_REDIS,
+    ) -> None:
         release = Release(folder, read_release_manifest(folder))
         self._version = release.version
         self._embedding_space = release.embedding_space
         self._popular = release.popular()
-        self._snapshot = UserSnapshot.open(release.users)
         self._tower = UserTower(release)
+        self._users = UserLookup(
+            UserSnapshot.open(release.users),
+            open_redis(redis, self._tower),
+            redis.max_age_seconds,
+            metrics,
+        )
         self._parser = RequestParser(self._tower.encoder.config.user, read_interests(release.index))
         self._sidecar = sidecar
         self._metrics = metrics
@@ -60,7 +78,7 @@ class Retriever:
 
     def warm_up(self, batch_size: int) -> None:
         """Runs the tower for every size of batch, so that no early request pays for it."""
-        nobody = _User(Request(user_id="nobody"), {}, (), frozenset(), cold_start=True)
+        nobody = _User(Request(user_id="nobody"), {}, (), frozenset(), UserFeatures.MISSING)
         for _ in range(WARM_UP_ROUNDS):
             for size in range(1, batch_size + 1):
                 self._tower.embed(self._encode([nobody] * size))
@@ -77,7 +95,7 @@ class Retriever:
         self._metrics.batch_size.observe(len(bodies))
         with self._metrics.timed("total"):
             with self._metrics.timed("hydrate"):
-                asked = [self._hydrate(body) for body in bodies]
+                asked = self._hydrate([self._parse(body) for body in bodies])
             users = [each for each in asked if isinstance(each, _User)]
             recommended = iter(self._recommend(users) if users else ())
             answers = [next(recommended) if isinstance(each, _User) else each for each in asked]
@@ -87,26 +105,24 @@ class Retriever:
 
     def close(self) -> None:
         """Closes the release's files and the connection to the sidecar."""
-        self._snapshot.close()
+        self._users.close()
         self._sidecar.close()
 
-    def _hydrate(self, body: bytes | bytearray | None) -> _User | InvalidRequest:
+    def _parse(self, body: bytes | bytearray | None) -> CheckedRequest | InvalidRequest:
         try:
-            request, features, given_history = self._parser.parse(body)
+            return self._parser.parse(body)
         except InvalidRequest as invalid:
             return invalid
-        record = self._snapshot.get(request.user_id)
-        known = record or UNKNOWN_USER
-        history = known.history
-        if given_history is not None:
-            history = tuple(
-                HistoryItem(entry.pin_id, entry.action, entry.timestamp or 0)
-                for entry in given_history
-            )
-        exclude = frozenset(request.exclude)
-        if not request.include_seen:
-            exclude = exclude.union(known.seen, (item.pin_id for item in history))
-        return _User(request, known.features | features, history, exclude, record is None)
+
+    def _hydrate(
+        self, asked: Sequence[CheckedRequest | InvalidRequest]
+    ) -> list[_User | InvalidRequest]:
+        """The requests with what is known of their users, who are looked up together."""
+        ids = [each.request.user_id for each in asked if isinstance(each, CheckedRequest)]
+        known = iter(self._users.find(ids))
+        return [
+            _user(each, next(known)) if isinstance(each, CheckedRequest) else each for each in asked
+        ]
 
     def _recommend(self, users: Sequence[_User]) -> list[Recommendations]:
         with self._metrics.timed("encode"):
@@ -161,6 +177,7 @@ class Retriever:
             index_version=index_version,
             degraded=False,
             cold_start=user.cold_start,
+            user_features=user.source,
         )
 
     def _stand_in(self, user: _User) -> Recommendations:
@@ -172,6 +189,7 @@ class Retriever:
             index_version=None,
             degraded=True,
             cold_start=user.cold_start,
+            user_features=user.source,
         )
 
     def _count(self, answer: Answer) -> None:
@@ -181,3 +199,18 @@ class Retriever:
         self._metrics.count_request("degraded" if answer.degraded else "ok")
         if answer.cold_start:
             self._metrics.cold_starts.inc()
+        self._metrics.count_user(answer.user_features)
+
+
+def _user(asked: CheckedRequest, known: KnownUser) -> _User:
+    request, features, given_history = asked
+    record = known.record or UNKNOWN_USER
+    history = record.history
+    if given_history is not None:
+        history = tuple(
+            HistoryItem(entry.pin_id, entry.action, entry.timestamp or 0) for entry in given_history
+        )
+    exclude = frozenset(request.exclude)
+    if not request.include_seen:
+        exclude = exclude.union(record.seen, (item.pin_id for item in history))
+    return _User(request, record.features | features, history, exclude, known.source)

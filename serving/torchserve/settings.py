@@ -2,6 +2,34 @@
 
 import msgspec
 
+from homefeed.release.redis_connection import DEFAULT_PREFIX, check_redis_url
+
+
+class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where users are looked up before the release's snapshot, under `handler.redis`."""
+
+    url: str = ""
+    """Such as redis://host:6379/0; the password comes from the environment. Empty asks none."""
+    prefix: str = DEFAULT_PREFIX
+    """What the keys of users begin with."""
+    deadline_seconds: float = 0.05
+    """Users not there by then are taken from the snapshot."""
+    max_age_seconds: int = 0
+    """After which a record is stale; 0 for never."""
+
+    def __post_init__(self) -> None:
+        if self.url:
+            check_redis_url(self.url)
+        if self.deadline_seconds <= 0:
+            raise ValueError(
+                f"handler.redis.deadline_seconds={self.deadline_seconds} must be positive"
+            )
+        if self.max_age_seconds < 0:
+            raise ValueError(
+                f"handler.redis.max_age_seconds={self.max_age_seconds} must be positive, or 0 for "
+                "records that are never stale"
+            )
+
 
 class HandlerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The handler's own keys, under `handler`."""
@@ -10,6 +38,7 @@ class HandlerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """A search not answered by then is answered with popular pins."""
     torch_threads: int = 1
     """Threads of the tower in each worker: a small tower gains nothing from more."""
+    redis: RedisSettings = RedisSettings()
 
     def __post_init__(self) -> None:
         for name in ("sidecar_deadline_seconds", "torch_threads"):
@@ -41,11 +70,19 @@ class ModelSettings(
                 f"minWorkers={self.min_workers} and maxWorkers={self.max_workers}: there must be "
                 "at least one worker, and no fewer at most than at least"
             )
-        if self.handler.sidecar_deadline_seconds >= self.response_timeout:
+        deadline, redis = self.handler.sidecar_deadline_seconds, self.handler.redis
+        if deadline >= self.response_timeout:
             raise ValueError(
-                f"handler.sidecar_deadline_seconds={self.handler.sidecar_deadline_seconds} must be "
-                f"below responseTimeout={self.response_timeout}: TorchServe would kill the worker "
-                "that waits for the sidecar"
+                f"handler.sidecar_deadline_seconds={deadline} must be below "
+                f"responseTimeout={self.response_timeout}: TorchServe would kill the worker that "
+                "waits for the sidecar"
+            )
+        if redis.url and deadline + redis.deadline_seconds >= self.response_timeout:
+            raise ValueError(
+                f"handler.redis.deadline_seconds={redis.deadline_seconds} and "
+                f"handler.sidecar_deadline_seconds={deadline} must together be below "
+                f"responseTimeout={self.response_timeout}: TorchServe would kill the worker that "
+                "waits for both"
             )
         if self.batch_size < 1:
             raise ValueError(f"batchSize={self.batch_size} must be at least 1")

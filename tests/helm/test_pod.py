@@ -3,10 +3,11 @@
 import msgspec
 import pytest
 
+from homefeed.release.redis_connection import PASSWORD_VARIABLE
 from serving.fetch_release import ANSWER_SECONDS
 from serving.index_sidecar.settings import Settings as SidecarSettings
 from serving.torchserve.config import ServerSettings
-from serving.torchserve.settings import DEFAULT_SETTINGS, ModelSettings
+from serving.torchserve.settings import DEFAULT_SETTINGS, ModelSettings, RedisSettings
 from tests.helm.chart import NAME, Rendered, containers, environment, options, template
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
@@ -232,3 +233,30 @@ def test_the_defaults_are_those_of_the_servers(minimal: Rendered) -> None:
     assert msgspec.convert(server, ServerSettings) == ServerSettings()
     assert server.keys() <= set(ServerSettings.__struct_fields__)
     assert options(minimal.container("faiss"))["max-waiting"] == str(SidecarSettings().max_waiting)
+
+
+def test_redis_is_asked_where_it_is_given_and_its_password_stays_in_the_secret(
+    minimal: Rendered,
+) -> None:
+    url = "rediss://homefeed@redis.example.com:6379/1"
+    settings = f"users.redis.url={url},users.redis.passwordSecret=redis"
+    settings += ",users.redis.maxAgeSeconds=86400,users.redis.deadlineMilliseconds=20"
+    chart = Rendered("minimal", "--set", settings)
+    handler = msgspec.convert(chart.settings["model"], ModelSettings).handler
+    assert handler.redis == RedisSettings(url=url, deadline_seconds=0.02, max_age_seconds=86400)
+    secret = {"secretKeyRef": {"name": "redis", "key": "password"}}
+    variable = {"name": PASSWORD_VARIABLE, "valueFrom": secret}
+    assert variable in chart.container("torchserve")["env"]
+    for name in ("fetch-release", "faiss"):
+        assert variable not in chart.container(name).get("env", [])
+    # By default there is none.
+    names = [each["name"] for each in minimal.container("torchserve")["env"]]
+    assert PASSWORD_VARIABLE not in names
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://redis", "redis://redis:6379/0?health_check_interval=30", "redis://[::1]:6379"]
+)
+def test_urls_of_redis_that_serving_takes_are_taken(url: str) -> None:
+    chart = Rendered("minimal", "--set", f"users.redis.url={url}")
+    assert msgspec.convert(chart.settings["model"], ModelSettings).handler.redis.url == url

@@ -43,6 +43,9 @@ FREE_FORM = {
         ('release.store="bucket"', "at '/release/store': 'bucket' does not match"),
         ('release.env.1X="y"', "invalid propertyName '1X'"),
         ('image.torchserve.digest="abc"', "at '/image/torchserve/digest': 'abc' does not match"),
+        ('users.redis.url="http://redis"', "at '/users/redis/url': 'http://redis' does not match"),
+        ('users.redis.url="redis://:hush@redis"', "at '/users/redis/url': "),
+        ('users.redis.password="hush"', "at '/users/redis': additional properties 'password'"),
         ('service.type="External"', "at '/service/type': value must be one of 'ClusterIP'"),
         ('extraObjects[0].kind="Secret"', "at '/extraObjects/0': missing properties 'apiVersion'"),
     ],
@@ -64,6 +67,12 @@ def test_the_schema_names_the_key(setting: str, complaint: str) -> None:
         (
             "sidecar.deadlineMilliseconds=2000,torchserve.responseTimeoutSeconds=2",
             "sidecar.deadlineMilliseconds=2000 must be below torchserve.responseTimeoutSeconds=2",
+        ),
+        (
+            "users.redis.url=redis://r,users.redis.deadlineMilliseconds=1500,"
+            "torchserve.responseTimeoutSeconds=2",
+            "users.redis.deadlineMilliseconds=1500 and sidecar.deadlineMilliseconds=500 must "
+            "together be below torchserve.responseTimeoutSeconds=2",
         ),
         ("torchserve.workers=2", "torchserve.workers=2 is more than cpus=1"),
         (

@@ -128,3 +128,19 @@ def test_what_was_damaged_in_the_store_does_not_appear(pretrained: Path, tmp_pat
     ):
         store.fetch(version, tmp_path / "here" / "ids")
     assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_tables_whose_windows_end_first_are_pruned(
+    store: IdEmbeddingStore, pretrained: Path, tmp_path: Path
+) -> None:
+    first, second, third = (
+        store.publish(moved(pretrained, tmp_path / str(end), end)) for end in (1000, 2000, 3000)
+    )
+    size = sum(path.stat().st_size for path in (tmp_path / "1000").rglob("*") if path.is_file())
+    expected = [(first, size, True)]
+    assert list(store.prune(keep=2, dry_run=True)) == expected
+    assert len(store.tables()) == 3
+    assert list(store.prune(keep=2)) == expected
+    assert [table.version for table in store.tables()] == [second, third]
+    with pytest.raises(ValueError, match="holds no ID embeddings"):
+        store.fetch(first, tmp_path / "here")

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from pipelines.compile import COMPILED
-from pipelines.tasks import STORE_SECRET, STORE_VARIABLES
+from pipelines.tasks import REDIS_PASSWORD_KEY, REDIS_SECRET, STORE_SECRET, STORE_VARIABLES
 from tests.kubectl import kubectl, needs_cluster, run_kubectl
 from tests.tools import chart_check
 
@@ -134,8 +134,8 @@ def test_no_secret_is_applied() -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
 def test_the_examples_are_what_steps_and_the_chart_read(example: Path) -> None:
     secret = yaml.safe_load(example.read_text())
-    assert secret["metadata"]["name"] == STORE_SECRET
-    assert set(secret["stringData"]) <= set(STORE_VARIABLES)
+    read = {STORE_SECRET: set(STORE_VARIABLES), REDIS_SECRET: {REDIS_PASSWORD_KEY}}
+    assert set(secret["stringData"]) <= read[secret["metadata"]["name"]]
     namespaces = {each["metadata"]["name"] for each in build(example.parent)}
     assert secret["metadata"]["namespace"] in namespaces
 

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from components.image import CUDA_IMAGE, CUDA_IMAGE_VARIABLE, IMAGE, IMAGE_VARIABLE
+from homefeed.release.redis_connection import PASSWORD_VARIABLE
 from pipelines.compile import COMPILED, OTHERS, TRAINING, build_pipeline, compile_pipelines
-from pipelines.tasks import GPU, STORE_SECRET
+from pipelines.tasks import GPU, REDIS_PASSWORD_KEY, REDIS_SECRET, STORE_SECRET
 
 FILES = sorted(path.name for path in COMPILED.iterdir())
 GPU_FILES = [name for name in FILES if name.endswith("_gpu.yaml")]
@@ -25,9 +26,13 @@ RETRIED = {
     "fetch-towers",
     "publish-release",
     "publish-ids",
+    "materialise-users",
 }
 LOOKS_OUTSIDE = {"read-recipe", "read-id-recipe", "choose-ids", "fetch-towers", "check-store"}
-ACTS_OUTSIDE = {"publish-release", "publish-ids", "report-run"}
+ACTS_OUTSIDE = {"materialise-users", "publish-release", "publish-ids", "report-run"}
+
+
+WRITES_USERS = "materialise-users"
 
 
 class Compiled(NamedTuple):
@@ -252,7 +257,7 @@ def test_credentials_of_the_store_go_to_who_needs_them_and_may_be_absent(name: s
     given = {
         step: config["secretAsEnv"]
         for step, config in compiled.on_kubernetes.items()
-        if "secretAsEnv" in config
+        if "secretAsEnv" in config and step != WRITES_USERS
     }
     steps = {
         "check-store",
@@ -269,6 +274,17 @@ def test_credentials_of_the_store_go_to_who_needs_them_and_may_be_absent(name: s
         assert secret["secretName"] == STORE_SECRET
         variables = {each["envVar"] for each in secret["keyToEnv"]}
         assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"} <= variables
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if "pretrain" not in name])
+def test_users_are_in_redis_before_the_release_is_published(name: str) -> None:
+    compiled = read(name)
+    assert WRITES_USERS in compiled.tasks["publish-release"]["dependentTasks"]
+    (secret,) = compiled.on_kubernetes[WRITES_USERS]["secretAsEnv"]
+    assert (secret["secretName"], secret["optional"]) == (REDIS_SECRET, True)
+    assert secret["keyToEnv"] == [{"envVar": PASSWORD_VARIABLE, "secretKey": REDIS_PASSWORD_KEY}]
+    parameters = compiled.pipeline["root"]["inputDefinitions"]["parameters"]
+    assert parameters["redis_url"]["defaultValue"] == ""
 
 
 def test_shards_are_embedded_a_few_at_once() -> None:

@@ -28,6 +28,7 @@ from homefeed.index.layout import VECTORS, load_array
 from homefeed.index.pin_ids import PinIds
 from homefeed.release.build import build_release
 from homefeed.release.bundle import Release
+from homefeed.release.redis_users import RedisUsers
 from homefeed.release.store import ReleaseStore
 from homefeed.release.users import UserSnapshot
 from homefeed.release.write_users import write_user_snapshot
@@ -37,6 +38,7 @@ from pipelines.refresh_corpus import build_pipeline
 from serving.torchserve.archive import write_model_store
 from tests.data_fixtures import TINY_FEATURES, write_tiny_log
 from tests.pipelines.tiny_recipe import TINY_TOWERS, write_recipe
+from tests.redis_server import redis_server
 
 # Without decay, a pin's features stay as they are unless somebody engages with it.
 FEATURES = FeaturesConfig(
@@ -151,7 +153,16 @@ def test_a_refresh_serves_the_later_log_with_the_same_towers(
     production: Production, later: EventsConfig, tmp_path: Path
 ) -> None:
     recipe = Path(write_recipe(tmp_path / "tiny.yaml", later, features=FEATURES, corpus=CORPUS))
-    build_pipeline()(recipe=recipe.read_text(), store=production.url, pins_per_shard=PINS_PER_SHARD)
+    with redis_server(tmp_path) as redis:
+        build_pipeline()(
+            recipe=recipe.read_text(),
+            store=production.url,
+            pins_per_shard=PINS_PER_SHARD,
+            redis_url=redis.url,
+        )
+        fresh = RedisUsers(redis.url, deadline_seconds=60)
+        in_redis = {user_id: fresh.get(user_id) for user_id in (OLD_USER, NEW_USER)}
+        fresh.close()
 
     store = ReleaseStore(production.url)
     assert store.resolve("production") != production.version
@@ -163,6 +174,7 @@ def test_a_refresh_serves_the_later_log_with_the_same_towers(
         assert new.manifest.files[name] == old.manifest.files[name]
 
     with UserSnapshot.open(new.users) as users:
+        assert in_redis == {user_id: users.get(user_id) for user_id in in_redis}
         record = users.get(OLD_USER)
         assert record is not None
         assert [item.pin_id for item in record.history[:2]] == [OLD_PIN, NEW_PINS[1]]

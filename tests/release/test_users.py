@@ -1,6 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from homefeed.features.encoder import FEATURES_FILE, HistoryItem
 from homefeed.features.users import UserRecord
 from homefeed.release import write_users
-from homefeed.release.users import UserSnapshot
+from homefeed.release.users import UserSnapshot, user_key
 from homefeed.release.write_users import write_user_snapshot
 from tests.index.artifacts import SERVING_TIME, encoder, write_dataset
 
@@ -50,8 +51,11 @@ def test_a_record_is_what_was_known_at_serving_time(snapshot: Path) -> None:
             ),
             seen=("p1", "p2", "p3"),
             followed_interests=("art",),
+            as_of=SERVING_TIME,
         )
-        assert users.get("bo") == UserRecord({"age": None}, inferred_interests=("cats",))
+        assert users.get("bo") == UserRecord(
+            {"age": None}, inferred_interests=("cats",), as_of=SERVING_TIME
+        )
 
 
 def test_other_columns_of_the_users_do_not_matter(dataset: Path, tmp_path: Path) -> None:
@@ -138,3 +142,13 @@ def test_parts_and_growing_maps_change_nothing(
 def test_an_unfinished_snapshot_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no manifest.json: it is no finished users artifact"):
         UserSnapshot.open(tmp_path)
+
+
+def test_all_users_are_read_in_batches(snapshot: Path) -> None:
+    with UserSnapshot.open(snapshot) as users:
+        sizes, read = [], {}
+        for batch in users.batches(2):
+            sizes.append(len(batch))
+            read |= {key: msgspec.msgpack.decode(value, type=UserRecord) for key, value in batch}
+        assert sizes == [2, 1]
+        assert read == {user_key(user): users.get(user) for user in ("anna", "bo", LONG)}

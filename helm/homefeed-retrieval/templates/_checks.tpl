@@ -20,6 +20,10 @@
 {{- if ge $deadline (mul 1000 .responseTimeoutSeconds | int) -}}
 {{- fail (printf "sidecar.deadlineMilliseconds=%d must be below torchserve.responseTimeoutSeconds=%d: TorchServe would replace the worker that waits for the sidecar" $deadline (int .responseTimeoutSeconds)) -}}
 {{- end -}}
+{{- $redis := $.Values.users.redis -}}
+{{- if and $redis.url (ge (add $deadline (int $redis.deadlineMilliseconds) | int) (mul 1000 .responseTimeoutSeconds | int)) -}}
+{{- fail (printf "users.redis.deadlineMilliseconds=%d and sidecar.deadlineMilliseconds=%d must together be below torchserve.responseTimeoutSeconds=%d: TorchServe would replace the worker that waits for both" (int $redis.deadlineMilliseconds) $deadline (int .responseTimeoutSeconds)) -}}
+{{- end -}}
 {{- if gt (int .workers) (int $.Values.cpus) -}}
 {{- fail (printf "torchserve.workers=%d is more than cpus=%d: workers would compete for the same CPUs; give more cpus or fewer workers" (int .workers) (int $.Values.cpus)) -}}
 {{- end -}}

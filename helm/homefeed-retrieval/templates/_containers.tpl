@@ -125,6 +125,15 @@ env:
   # It goes before what the command line says.
   - name: _JAVA_OPTIONS
     value: -Xmx{{ include "homefeed.mebibytes" .Values.torchserve.javaHeap }}m
+  {{- with .Values.users.redis }}
+  {{- if and .url .passwordSecret }}
+  - name: HOMEFEED_REDIS_PASSWORD
+    valueFrom:
+      secretKeyRef:
+        name: {{ .passwordSecret }}
+        key: {{ .passwordKey }}
+  {{- end }}
+  {{- end }}
 ports:
   - name: http
     containerPort: 8080

@@ -5,8 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ibis.backends.duckdb import Backend
-
+from homefeed.engine import Engine
 from homefeed.events.config import Tables
 from homefeed.events.layout import (
     ENGAGEMENTS_FILE,
@@ -24,7 +23,7 @@ from homefeed.events.simulator.world import draw_world, save_world
 
 
 @contextmanager
-def read_simulator(engine: Backend, config: Simulator, output: Path) -> Iterator[Source]:
+def read_simulator(engine: Engine, config: Simulator, output: Path) -> Iterator[Source]:
     """Simulates a log, and reads it while the context lasts.
 
     Args:

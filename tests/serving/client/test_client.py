@@ -14,7 +14,7 @@ import pytest
 
 from serving.client import HomefeedClient, HomefeedError, InvalidRequestError, UnavailableError
 from serving.client.client import PATH
-from serving.torchserve.protocol import HistoryEntry, Pin, Recommendations, Request
+from serving.torchserve.protocol import HistoryEntry, Pin, Recommendations, Request, UserFeatures
 
 ANSWER = Recommendations(
     pins=(Pin("p1", 0.5, "embedding_0"), Pin("p2", None, "popular")),
@@ -22,6 +22,7 @@ ANSWER = Recommendations(
     index_version=None,
     degraded=True,
     cold_start=False,
+    user_features=UserFeatures.SNAPSHOT,
 )
 INVALID = b'{"error": {"field": "k", "message": "k must be an integer from 1 to 1000"}}'
 POLL_SECONDS = 0.01

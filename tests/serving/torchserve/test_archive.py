@@ -58,6 +58,20 @@ def test_settings_are_read_back_as_they_were(tmp_path: Path) -> None:
             "handler: {sidecar_deadline_seconds: 10}",
             "handler.sidecar_deadline_seconds=10.0 must be below responseTimeout=10",
         ),
+        (
+            "handler: {redis: {url: 'redis://h', deadline_seconds: 9.5}}",
+            "handler.redis.deadline_seconds=9.5 and .* must together be below responseT",
+        ),
+        ("handler: {redis: {url: 'http://h'}}", "'http://h' is no URL of Redis"),
+        ("handler: {redis: {url: 'redis://:x@h'}}", "the variable HOMEFEED_REDIS_PASSWORD"),
+        (
+            "handler: {redis: {deadline_seconds: 0}}",
+            "handler.redis.deadline_seconds=0.0 must be positive",
+        ),
+        (
+            "handler: {redis: {max_age_seconds: -1}}",
+            "handler.redis.max_age_seconds=-1 must be positive, or 0",
+        ),
     ],
 )
 def test_settings_that_cannot_be_are_refused_by_name(text: str, message: str) -> None:

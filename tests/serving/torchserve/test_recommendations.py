@@ -29,7 +29,9 @@ def test_an_answer_says_where_it_comes_from(
     api: httpx.Client, serving: LocalServing, small_release: SmallRelease
 ) -> None:
     answer = ask(api, user_id="reader", k=50)
-    assert answer.keys() == {"pins", "model_version", "index_version", "degraded", "cold_start"}
+    facts = {"model_version", "index_version", "degraded", "cold_start", "user_features"}
+    assert answer.keys() == {"pins"} | facts
+    assert answer["user_features"] == "snapshot"
     version = serving.state.version
     assert (answer["model_version"], answer["index_version"]) == (version, version)
     assert (answer["degraded"], answer["cold_start"]) == (False, False)

@@ -1,0 +1,1 @@
+"""The step that writes users to Redis."""
