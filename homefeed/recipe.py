@@ -5,6 +5,7 @@ from pathlib import Path
 
 from homefeed.config import Config, from_yaml
 from homefeed.corpus.config import CorpusConfig
+from homefeed.data_checks.config import ChecksConfig, SkewConfig
 from homefeed.dataset.config import DatasetConfig
 from homefeed.evaluation.config import EvaluationConfig
 from homefeed.events.config import EventsConfig
@@ -21,9 +22,11 @@ class Recipe(Config, frozen=True, kw_only=True):
     events: EventsConfig
     features: FeaturesConfig
     dataset: DatasetConfig = DatasetConfig()
+    checks: ChecksConfig = ChecksConfig()
     towers: TowersConfig = TowersConfig()
     training: TrainingConfig = TrainingConfig()
     corpus: CorpusConfig = CorpusConfig()
+    skew: SkewConfig = SkewConfig()
     index: IndexConfig = IndexConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 

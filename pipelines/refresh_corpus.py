@@ -12,6 +12,7 @@ from pipelines.serving_steps import (
     PINS_PER_SHARD,
     REDIS_PREFIX,
     REDIS_TTL_DAYS,
+    check,
     make_servable,
     write_users,
 )
@@ -46,7 +47,8 @@ def build_pipeline() -> GraphComponent:
         1. Read the recipe: check all of it, cut it into sections, look at the source's state.
         2. Fetch the towers of the release in production; refuse a recipe that does not fit them.
         3. Import events: the source, up to now, becomes engagements, pins, users and signatures.
-        4. Make a data set of all of them with the towers' own encoder; nothing is held back.
+        4. Make a data set of all of them with the towers' own encoder; nothing is held back. Check
+           the data, also beside those of the release in production.
         5. Select the corpus: the pins that can be served, as of the end of the log.
         6. Embed its pins, shard by shard.
         7. Build the index; one that finds too little of what exact search finds is refused.
@@ -97,7 +99,18 @@ def build_pipeline() -> GraphComponent:
             refreshed = refresh_dataset(events=imported.outputs["events"], exported=exported)
             prepare(refreshed, "Make the data set", 6 * HOUR)
 
-            bundled = make_servable(exported, refreshed.outputs["dataset"], part, pins_per_shard)
+            dataset = refreshed.outputs["dataset"]
+            checked = check(imported.outputs["events"], dataset, part, store, channel)
+
+            # Not trained on: there is nothing to compare the corpus with.
+            bundled = make_servable(
+                exported,
+                dataset,
+                part,
+                pins_per_shard,
+                checked.outputs["Output"],
+                has_examples=False,
+            )
 
             written = write_users(
                 bundled.outputs["release"], redis_url, redis_prefix, redis_ttl_days

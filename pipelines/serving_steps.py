@@ -7,11 +7,20 @@ from kfp import dsl
 
 from components.build_index.component import build_index
 from components.bundle_release.component import bundle_release
+from components.check_data.component import check_data
+from components.check_skew.component import check_skew
 from components.embed_pins.component import embed_pins
+from components.fetch_profile.component import fetch_profile
 from components.materialise_users.component import materialise_users
 from components.select_corpus.component import select_corpus
 from homefeed.release.redis_connection import DEFAULT_PREFIX
-from pipelines.tasks import HOUR, give_redis_password, prepare, retry
+from pipelines.tasks import (
+    HOUR,
+    give_redis_password,
+    give_store_credentials,
+    prepare,
+    retry,
+)
 
 PINS_PER_SHARD = 500_000
 """Starting a shard's step takes a cluster about 40 s; embedding so many pins takes minutes."""
@@ -20,8 +29,45 @@ REDIS_PREFIX = DEFAULT_PREFIX
 REDIS_TTL_DAYS = 30
 
 
+def check(
+    events: Any, dataset: Any, sections: Mapping[str, Any], store: str, channel: str
+) -> dsl.PipelineTask:
+    """Checks the data beside those of the release in production.
+
+    Args:
+        events: the output of a step that is the events artifact.
+        dataset: the output of a step that is the dataset artifact.
+        sections: the outputs of the step that read the recipe.
+        store: URL of the release store; may be empty.
+        channel: what stands for the release in production; may be empty.
+
+    Returns:
+        The step, whose output `Output` is the profile of the data.
+    """
+    fetched = fetch_profile(store=store, channel=channel)
+    prepare(fetched, "Fetch the data profile in production", HOUR)
+    # Which release the channel stands for is no input.
+    fetched.set_caching_options(enable_caching=False)
+    give_store_credentials(fetched)
+    retry(fetched)
+    checked = check_data(
+        events=events,
+        dataset=dataset,
+        config=sections["checks"],
+        previous=fetched.outputs["Output"],
+    )
+    prepare(checked, "Check the data", 2 * HOUR)
+    return checked
+
+
 def make_servable(
-    exported: Any, dataset: Any, sections: Mapping[str, Any], pins_per_shard: int
+    exported: Any,
+    dataset: Any,
+    sections: Mapping[str, Any],
+    pins_per_shard: int,
+    profile: Any,
+    *,
+    has_examples: bool,
 ) -> dsl.PipelineTask:
     """Selects the corpus, embeds it shard by shard, builds the index and bundles the release.
 
@@ -30,6 +76,9 @@ def make_servable(
         dataset: the output of a step that is the dataset artifact.
         sections: the outputs of the step that read the recipe.
         pins_per_shard: most pins that one step embeds.
+        profile: the output of a step that is the profile of the data.
+        has_examples: whether the data set has those that the towers were trained on, with which
+            the corpus is then compared before it is embedded.
 
     Returns:
         The step that bundles the release.
@@ -42,12 +91,18 @@ def make_servable(
     )
     prepare(selected, "Select the corpus", 2 * HOUR)
     corpus = selected.outputs["corpus"]
+    compared = None
+    if has_examples:
+        compared = check_skew(dataset=dataset, corpus=corpus, config=sections["skew"])
+        prepare(compared, "Compare corpus and training", 2 * HOUR)
     with dsl.ParallelFor(
         selected.outputs["Output"], name="Each shard", parallelism=MAX_SHARDS_AT_ONCE
     ) as shard:
         embedded = embed_pins(exported=exported, corpus=corpus, shard=shard)
         prepare(embedded, "Embed its pins", 6 * HOUR)
         retry(embedded)
+        if compared is not None:
+            embedded.after(compared)
 
     indexed = build_index(
         corpus=corpus,
@@ -57,7 +112,11 @@ def make_servable(
     prepare(indexed, "Build the index", 6 * HOUR)
 
     bundled = bundle_release(
-        exported=exported, corpus=corpus, index=indexed.outputs["index"], dataset=dataset
+        exported=exported,
+        corpus=corpus,
+        index=indexed.outputs["index"],
+        dataset=dataset,
+        profile=profile,
     )
     prepare(bundled, "Bundle the release", 2 * HOUR)
     return bundled

@@ -6,6 +6,7 @@ from kfp import dsl
 from kfp.dsl.graph_component import GraphComponent
 
 from components.build_dataset.component import build_dataset
+from components.check_online_skew.component import check_online_skew
 from components.choose_ids.component import choose_ids
 from components.evaluate_release.component import evaluate_release
 from components.export_towers.component import export_towers
@@ -19,6 +20,7 @@ from pipelines.serving_steps import (
     PINS_PER_SHARD,
     REDIS_PREFIX,
     REDIS_TTL_DAYS,
+    check,
     make_servable,
     write_users,
 )
@@ -75,14 +77,17 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1) -
         1. Read the recipe: check all of it, cut it into sections, look at the source's state.
            Beside it, look into the store: nothing is trained that could not be published.
         2. Import events: the source becomes engagements, pins, users and signatures.
-        3. Build the data set: splits, point-in-time histories, the fitted encoder.
+        3. Build the data set: splits, point-in-time histories, the fitted encoder. Check the data,
+           also beside those of the release in production: nothing is trained on unfit ones.
         4. Choose the latest ID embeddings of before the training part, where the recipe uses any.
         5. Train the towers.
         6. Export them to TorchScript and check that they still say the same.
-        7. Select the corpus: the pins that can be served.
+        7. Select the corpus: the pins that can be served. Refuse one that gives the pin tower
+           other numbers than it was trained on.
         8. Embed its pins, shard by shard.
         9. Build the index.
-        10. Bundle towers, index and users into one release.
+        10. Bundle towers, index and users into one release. Refuse one that encodes users in
+            another way than the training did.
         11. Evaluate the release beside popularity and EASE, with a report.
         12. Write its users to Redis, where one is given.
         13. Publish the release into the release store, where one is given.
@@ -94,7 +99,7 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1) -
             pins_per_shard: most pins that one step embeds; more where that would be too many steps.
             store: URL of the release store (s3://bucket/path), from which ID embeddings are taken
                 too; empty publishes nothing.
-            channel: what then stands for this release in the store.
+            channel: what stands for the release in production, and then for this one.
             webhook: URL that gets a POST with how the run ended; empty for none.
             redis_url: of Redis, without its password (redis://host:6379/0); empty writes no users.
             redis_prefix: what the keys of users begin with in Redis.
@@ -103,7 +108,9 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1) -
         with report_at_end(name, webhook, last_step="publish-release"):
             looked = look_into(store)
             # A folder of checkpoints would have to outlive the training's pod, and none does.
-            made = make_release(recipe, store, "", pins_per_shard, num_gpus, gpu_type, num_nodes)
+            made = make_release(
+                recipe, store, "", pins_per_shard, num_gpus, gpu_type, num_nodes, channel
+            )
             made.trained.after(looked)
             written = write_users(
                 made.bundled.outputs["release"], redis_url, redis_prefix, redis_ttl_days
@@ -130,18 +137,22 @@ def make_release(
     num_gpus: int = 0,
     gpu_type: str = GPU,
     num_nodes: int = 1,
+    channel: str = "",
 ) -> ReleaseSteps:
     """Steps 1 to 11, of a pipeline that is being defined; it may be one of this machine alone.
 
     Args:
         recipe: as for the pipeline.
-        store: URL of the store with ID embeddings; empty where the recipe uses none.
+        store: URL of the store with ID embeddings, and with the release in production; empty where
+            neither is used.
         checkpoints: a folder that outlives the training step, from which an interrupted training
             goes on; empty for none. Several nodes have one of their own.
         pins_per_shard: most pins that one step embeds.
         num_gpus: of the training step, or of each node.
         gpu_type: the cluster's name of the resource.
         num_nodes: that train together.
+        channel: what stands for the release in production, whose data are compared with; empty
+            compares with none.
     """
     sections = read_recipe(recipe=recipe, store=store)
     prepare(sections, "Read the recipe", HOUR)
@@ -161,6 +172,8 @@ def make_release(
     )
     prepare(built, "Build the data set", 6 * HOUR)
     dataset = built.outputs["dataset"]
+
+    checked = check(imported.outputs["events"], dataset, part, store, channel)
 
     chosen = choose_ids(dataset=dataset, config=part["towers"], store=store)
     prepare(chosen, "Choose the ID embeddings", HOUR)
@@ -189,6 +202,7 @@ def make_release(
         )
     else:
         trained = train_towers(**what, checkpoints=checkpoints, num_gpus=num_gpus)
+    trained.after(checked)
     prepare(trained, "Train the towers", 24 * HOUR)
     retry(trained)
     give_store_credentials(trained)
@@ -201,7 +215,18 @@ def make_release(
     plain = export_towers(towers=towers)
     prepare(plain, "Export the towers", HOUR)
 
-    bundled = make_servable(plain.outputs["exported"], dataset, part, pins_per_shard)
+    bundled = make_servable(
+        plain.outputs["exported"],
+        dataset,
+        part,
+        pins_per_shard,
+        checked.outputs["Output"],
+        has_examples=True,
+    )
+    compared = check_online_skew(
+        dataset=dataset, release=bundled.outputs["release"], config=part["skew"]
+    )
+    prepare(compared, "Compare serving and training", 2 * HOUR)
 
     evaluated = evaluate_release(
         release=bundled.outputs["release"],
@@ -210,5 +235,6 @@ def make_release(
         config=part["evaluation"],
         seed=part["seed"],
     )
+    evaluated.after(compared)
     prepare(evaluated, "Evaluate the release", 6 * HOUR)
     return ReleaseSteps(trained, bundled, evaluated)

@@ -11,6 +11,7 @@ def bundle_release(
     corpus: dsl.Input[dsl.Dataset],
     index: dsl.Input[dsl.Artifact],
     dataset: dsl.Input[dsl.Dataset],
+    profile: str,
     release: dsl.Output[dsl.Model],
 ) -> None:
     """Bundles towers, index, users' snapshot and TorchServe's model store into a release.
@@ -20,6 +21,7 @@ def bundle_release(
         corpus: the corpus artifact.
         index: the index artifact.
         dataset: the dataset artifact, of which the users' snapshot is made.
+        profile: of the data, as JSON; the next run compares its own with it.
         release: the release; its metadata say its version and embedding space.
     """
     from homefeed.stage import stage
@@ -28,6 +30,9 @@ def bundle_release(
         from pathlib import Path
         from tempfile import TemporaryDirectory
 
+        import msgspec
+
+        from homefeed.data_checks.layout import Profile
         from homefeed.release.build import build_release
         from homefeed.release.write_users import write_user_snapshot
         from serving.torchserve.archive import write_model_store
@@ -45,6 +50,7 @@ def bundle_release(
                 users=users,
                 model_store=model_store,
                 output=output,
+                profile=msgspec.json.decode(profile, type=Profile),
             )
         release.metadata["version"] = manifest.version
         release.metadata["embedding_space"] = manifest.embedding_space

@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from homefeed.contracts import iso
 from homefeed.evaluation.charts import (
     LABELS,
     METRICS,
@@ -15,7 +13,7 @@ from homefeed.evaluation.charts import (
     training_chart,
 )
 from homefeed.evaluation.layout import Difference, Evaluation
-from homefeed.evaluation.svg import COLOURS
+from homefeed.pages.render import render
 from homefeed.towers.layout import Epoch, Training
 
 TEMPLATE = "report.html.j2"
@@ -32,27 +30,13 @@ class Row(NamedTuple):
 
 def render_report(evaluation: Evaluation, training: Training) -> str:
     """The page as text; equal evaluations give equal pages."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "count": _count,
-        "iso": iso,
-        "score": _score,
-        "seconds": _seconds,
-        "share": _share,
-        "signed": _signed,
-    }
-    return environment.get_template(TEMPLATE).render(
+    return render(
+        Path(__file__).parent / TEMPLATE,
+        {"seconds": _seconds, "share": _share, "signed": _signed},
         evaluation=evaluation,
         training=training,
         rows=_rows(evaluation),
         labels=LABELS,
-        colours=COLOURS,
         metrics_chart=Markup(metrics_chart(evaluation)),
         history_chart=Markup(history_chart(evaluation)),
         training_chart=Markup(training_chart(training)),
@@ -70,10 +54,6 @@ def _rows(evaluation: Evaluation) -> list[Row]:
     return rows
 
 
-def _score(value: float) -> str:
-    return f"{value:.4f}"
-
-
 def _seconds(epochs: tuple[Epoch, ...]) -> str:
     return f"{sum(sum(epoch.seconds.values()) for epoch in epochs):,.0f}"
 
@@ -84,7 +64,3 @@ def _signed(value: float) -> str:
 
 def _share(part: float, whole: float) -> str:
     return f"{part / whole:.1%}"
-
-
-def _count(value: int) -> str:
-    return f"{value:,}"

@@ -5,6 +5,7 @@ import json
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pyarrow.parquet as pq
@@ -20,6 +21,7 @@ from homefeed.contracts import (
     write_manifest,
 )
 from homefeed.corpus.layout import CORPUS, CORPUS_FILE
+from homefeed.data_checks.layout import DATA_PROFILE, Profile
 from homefeed.export.layout import EXPORTED_TOWERS
 from homefeed.features.encoder import FEATURES_FILE, FeatureEncoder
 from homefeed.index.layout import INDEX
@@ -39,7 +41,14 @@ NUM_POPULAR = 1000
 
 
 def build_release(
-    *, exported: Path, corpus: Path, index: Path, users: Path, model_store: Path, output: Path
+    *,
+    exported: Path,
+    corpus: Path,
+    index: Path,
+    users: Path,
+    model_store: Path,
+    output: Path,
+    profile: Profile | None = None,
 ) -> ReleaseManifest:
     """Bundles a run's artifacts into one immutable folder.
 
@@ -50,6 +59,7 @@ def build_release(
         users: the users' snapshot artifact.
         model_store: folder that TorchServe loads, copied as it is.
         output: folder of the release; absent or empty.
+        profile: of the data that all of it was made of, with which the next run compares its own.
 
     Returns:
         The manifest of the release.
@@ -95,7 +105,7 @@ def build_release(
             window=snapshot.window,
             inputs=inputs,
             # A refresh of the corpus takes the towers from here, and needs their manifest.
-            details={EXPORTED_TOWERS: msgspec.to_builtins(towers)},
+            details={EXPORTED_TOWERS: msgspec.to_builtins(towers)} | _describe(profile),
             version=new_version(created_at, _hash(inputs)),
             embedding_space=towers.details["embedding_space"],
             created_at=created_at,
@@ -106,6 +116,13 @@ def build_release(
             },
         ),
     )
+
+
+def _describe(profile: Profile | None) -> dict[str, Any]:
+    """The profile as a detail, without its days: they grow with the log."""
+    if profile is None:
+        return {}
+    return {DATA_PROFILE: msgspec.to_builtins(msgspec.structs.replace(profile, days={}))}
 
 
 def _check_space(exported: Path, towers: Manifest, index: Path, search: Manifest) -> None:

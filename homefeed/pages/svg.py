@@ -8,8 +8,6 @@ from typing import NamedTuple
 import matplotlib
 from matplotlib.figure import Figure
 
-from homefeed.evaluation.layout import DECAYED_POPULARITY, EASE, MODEL, POPULARITY
-
 
 class Colour(NamedTuple):
     """One colour on a light and on a dark page."""
@@ -20,13 +18,14 @@ class Colour(NamedTuple):
 
 INK = "ink"
 GRID = "grid"
+BLUE, GREY, AMBER, GREEN = "blue", "grey", "amber", "green"
 COLOURS = {
     INK: Colour("#1f2328", "#e6edf3"),
     GRID: Colour("#d1d9e0", "#3d444d"),
-    MODEL: Colour("#2563eb", "#6ea8fe"),
-    POPULARITY: Colour("#8b949e", "#9aa4b0"),
-    DECAYED_POPULARITY: Colour("#d97706", "#f0a13a"),
-    EASE: Colour("#0f8a5f", "#3fc28f"),
+    BLUE: Colour("#2563eb", "#6ea8fe"),
+    GREY: Colour("#8b949e", "#9aa4b0"),
+    AMBER: Colour("#d97706", "#f0a13a"),
+    GREEN: Colour("#0f8a5f", "#3fc28f"),
 }
 """The page has a CSS variable of each name. Figures are drawn in the light colours, which differ
 from each other, and only from these."""

@@ -1,0 +1,1 @@
+"""Step 10: serving encodes users as the training did."""

@@ -1,0 +1,1 @@
+"""Step 3: what the data of the release in production were like."""
