@@ -99,7 +99,7 @@ def test_the_charts_stand_beside_each_other(page: Page) -> None:
 
 def test_the_charts_take_the_page_s_colours(text: str) -> None:
     charts = text[text.index("<svg") :]
-    assert {"var(--model)", "var(--ease)", "var(--ink)"} <= set(re.findall(r"var\(--\w+\)", charts))
+    assert {"var(--blue)", "var(--green)", "var(--ink)"} <= set(re.findall(r"var\(--\w+\)", charts))
     # White and black are clip paths and defaults; nothing else is fixed.
     assert set(re.findall(r"#[0-9a-f]{6}\b", charts)) <= {"#ffffff", "#000000"}
 

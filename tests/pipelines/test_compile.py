@@ -23,12 +23,20 @@ RETRIED = {
     "train-towers-on-nodes",
     "pretrain-ids",
     "embed-pins",
+    "fetch-profile",
     "fetch-towers",
     "publish-release",
     "publish-ids",
     "materialise-users",
 }
-LOOKS_OUTSIDE = {"read-recipe", "read-id-recipe", "choose-ids", "fetch-towers", "check-store"}
+LOOKS_OUTSIDE = {
+    "read-recipe",
+    "read-id-recipe",
+    "choose-ids",
+    "fetch-profile",
+    "fetch-towers",
+    "check-store",
+}
 ACTS_OUTSIDE = {"materialise-users", "publish-release", "publish-ids", "report-run"}
 
 
@@ -133,6 +141,32 @@ def test_nothing_is_trained_for_a_store_that_cannot_be_reached(name: str) -> Non
     waiting = {step for step, task in tasks.items() if "check-store" in _waits_for(task)}
     assert waiting == {training}
     assert "dependentTasks" not in tasks["check-store"]
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("train_and_release")])
+def test_data_are_checked_before_training_and_skew_before_what_follows(name: str) -> None:
+    compiled = read(name)
+    (training,) = {"train-towers", "train-towers-on-nodes"} & set(compiled.tasks)
+    assert "check-data" in _waits_for(compiled.tasks[training])
+    assert "check-online-skew" in _waits_for(compiled.tasks["evaluate-release"])
+    loops = [
+        task
+        for component in compiled.pipeline["components"].values()
+        for task in component.get("dag", {}).get("tasks", {}).values()
+        if "parameterIterator" in task
+    ]
+    assert ["check-skew" in _waits_for(loop) for loop in loops] == [True]
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if "pretrain" not in name])
+def test_a_release_is_known_by_what_its_profile_says_not_by_who_measured_it(name: str) -> None:
+    tasks = read(name).tasks
+    for task, parameter, producer in (
+        ("check-data", "previous", "fetch-profile"),
+        ("bundle-release", "profile", "check-data"),
+    ):
+        source = {"outputParameterKey": "Output", "producerTask": producer}
+        assert tasks[task]["inputs"]["parameters"][parameter]["taskOutputParameter"] == source
 
 
 def _waits_for(task: dict[str, Any]) -> list[str]:
@@ -264,6 +298,7 @@ def test_credentials_of_the_store_go_to_who_needs_them_and_may_be_absent(name: s
         "choose-ids",
         "train-towers",
         "train-towers-on-nodes",
+        "fetch-profile",
         "fetch-towers",
         "publish-release",
         "publish-ids",

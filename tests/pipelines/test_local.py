@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from homefeed.corpus.config import CorpusConfig
+from homefeed.data_checks.config import ChecksConfig
 from homefeed.evaluation.config import EvaluationConfig
 from homefeed.evaluation.layout import MODEL, REPORT_FILE, read_evaluation
 from homefeed.events.config import EventsConfig
@@ -19,12 +20,15 @@ pytestmark = pytest.mark.slow
 STAGES = (
     "import_events",
     "build_dataset",
+    "check_data",
     "train_towers",
     "export_towers",
     "select_corpus",
+    "check_skew",
     "embed_pins",
     "build_index",
     "bundle_release",
+    "check_online_skew",
     "evaluate_release",
 )
 PINS_PER_SHARD = 30
@@ -81,7 +85,8 @@ def test_a_second_run_reuses_everything_and_says_so(
     assert output.out == ""
     said = output.err.splitlines()
     # What they look at is no input: the source's state, and what a store holds by now.
-    assert [line for line in said if line.endswith(" ...")] == ["read_recipe ...", "choose_ids ..."]
+    looked = {line.removesuffix(" ...") for line in said if line.endswith(" ...")}
+    assert looked == {"read_recipe", "fetch_profile", "choose_ids"}
     reused = {line.removesuffix(": reused") for line in said if line.endswith(": reused")}
     assert reused == set(STAGES)
 
@@ -98,6 +103,15 @@ def test_a_store_is_no_matter_of_a_recipe_without_id_embeddings(
     run: Run, first: LocalRun, tmp_path: Path
 ) -> None:
     assert made(run(store=str(tmp_path / "store"))) == []
+
+
+def test_unfit_data_are_refused_before_anything_is_trained(run: Run, first: LocalRun) -> None:
+    with pytest.raises(RuntimeError) as failure:
+        run(checks=ChecksConfig(min_users=41))
+    said = str(failure.value)
+    assert said.startswith("check_data failed: the data are not fit to train on")
+    assert "size: users: there are 40; checks.min_users=41. " in said
+    assert made(run()) == []
 
 
 def test_a_deleted_artifact_is_made_again(run: Run, first: LocalRun) -> None:

@@ -15,6 +15,9 @@ from homefeed.contracts import Column
 from homefeed.corpus.config import CorpusConfig
 from homefeed.corpus.embed import embed_pins
 from homefeed.corpus.select import select_corpus
+from homefeed.data_checks.check import check_data, read_profile
+from homefeed.data_checks.config import ChecksConfig
+from homefeed.data_checks.layout import DATA_PROFILE
 from homefeed.dataset.build import build_dataset
 from homefeed.dataset.config import DatasetConfig
 from homefeed.events.config import EventsConfig, Tables
@@ -80,6 +83,7 @@ def production(folder: Path, log: EventsConfig) -> Production:
     made = folder / "made"
     import_events(log, made / "events")
     build_dataset(made / "events", DatasetConfig(), FEATURES, 0, made / "dataset")
+    check_data(made / "events", made / "dataset", ChecksConfig(), None, made / "checks")
     training = TrainingConfig(batch_size=64, max_epochs=1)
     train_towers(made / "dataset", TINY_TOWERS, training, 0, made / "towers")
     export_towers(made / "towers", made / "exported")
@@ -95,6 +99,7 @@ def production(folder: Path, log: EventsConfig) -> Production:
         users=made / "users",
         model_store=made / "model-store",
         output=made / "release",
+        profile=read_profile(made / "checks"),
     )
     url = str(folder / "store")
     version = ReleaseStore(url).publish(made / "release", "production")
@@ -170,6 +175,8 @@ def test_a_refresh_serves_the_later_log_with_the_same_towers(
     old = store.fetch(production.version, tmp_path / "old")
     new = store.fetch("production", tmp_path / "new")
     assert new.embedding_space == old.embedding_space
+    profiles = [release.manifest.details[DATA_PROFILE] for release in (old, new)]
+    assert profiles[1]["num_engagements"] == profiles[0]["num_engagements"] + 3
     for name in ("user_tower.pt", "pin_tower.pt", "features.json"):
         assert new.manifest.files[name] == old.manifest.files[name]
 

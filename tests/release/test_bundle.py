@@ -2,6 +2,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from tests.index.artifacts import (
     write_exported,
 )
 
-Parts = dict[str, Path]
+Parts = dict[str, Any]
 INTERESTS = [["a"], ["b", "a"], [], ["b"]]
 
 
