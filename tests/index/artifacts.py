@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -93,8 +94,12 @@ def write_dataset(
     folder: Path,
     users: Sequence[Mapping[str, object]],
     engagements: Sequence[tuple[str, str, str, int, str]],
+    duplicates: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
-    """A dataset of users and of engagements (user_id, pin_id, action, timestamp, split)."""
+    """A dataset of users and of engagements (user_id, pin_id, action, timestamp, split).
+
+    `duplicates` are pins with the item that stands for each.
+    """
     folder.mkdir(parents=True)
     columns: dict[str, pa.DataType] = {
         "user_id": pa.string(),
@@ -122,6 +127,9 @@ def write_dataset(
         for place, (name, kind) in enumerate(kinds.items())
     }
     pq.write_table(pa.table(table), folder / "engagements.parquet")
+    pairs = {"pin_id": list(duplicates), "item_id": list(duplicates.values())}
+    pairs_schema = pa.schema({"pin_id": pa.string(), "item_id": pa.string()})
+    pq.write_table(pa.table(pairs, schema=pairs_schema), folder / "duplicates.parquet")
     encoder().save(folder / FEATURES_FILE)
     details = {"serving_time": SERVING_TIME}
     window = Window(0, 2 * SERVING_TIME)
