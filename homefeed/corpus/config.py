@@ -1,21 +1,34 @@
 """Which pins can be served."""
 
 from homefeed.config import Config
+from homefeed.contracts import Granularity
 
 
 class CorpusConfig(Config, frozen=True):
-    """Selection of the serving corpus by time-decayed engagement."""
+    """Selection of the serving corpus by time-decayed engagement, of pins that may be served."""
 
     max_pins: int = 10_000_000
     """The best so many pins are kept."""
     half_life_days: float = 30.0
-    """0 is a plain sum."""
+    """0 is a plain sum. `homefeed sweep-corpus` finds one on an earlier cut."""
     window_days: int | None = 90
     """Only events of the last so many days count; null counts all."""
     min_engagements: float = 0.0
     """Pins whose decayed sum is below this are left out, and always those without any event."""
     action_weights: dict[str, float] = {}
     """Weight of each action; actions that are absent here weigh 1."""
+    max_age_days: float | None = None
+    """Pins that were made longer ago are left out; null keeps all. Pins without a time of creation
+    are of no age."""
+    hide_actions: tuple[str, ...] = ("hide",)
+    """Actions by which users turn a pin away, of those that `dataset.exclude_actions` names."""
+    max_hide_share: float = 0.5
+    """Pins are left out of whose events within the window a larger share turns them away."""
+    min_hides: int = 10
+    """Fewer such events say nothing of a pin."""
+    granularity: Granularity | None = None
+    """What is one item; null is that of the data set, and right. A coarser one counts together
+    what training counted apart: it is here so that the skew check can be seen to find it."""
 
     def __post_init__(self) -> None:
         if self.max_pins < 1:
@@ -24,6 +37,14 @@ class CorpusConfig(Config, frozen=True):
             raise ValueError(
                 f"corpus.window_days={self.window_days} must be at least 1, or null for all events"
             )
+        if self.max_age_days is not None and self.max_age_days <= 0:
+            raise ValueError(
+                f"corpus.max_age_days={self.max_age_days:g} must be positive, or null for any age"
+            )
+        if not 0 <= self.max_hide_share <= 1:
+            raise ValueError(f"corpus.max_hide_share={self.max_hide_share:g} must lie in [0, 1]")
+        if self.min_hides < 1:
+            raise ValueError(f"corpus.min_hides={self.min_hides} must be at least 1")
         for name in ("half_life_days", "min_engagements"):
             if getattr(self, name) < 0:
                 raise ValueError(f"corpus.{name}={getattr(self, name):g} must be >= 0")

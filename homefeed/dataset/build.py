@@ -20,8 +20,8 @@ from homefeed.dataset.layout import (
     VALIDATION,
 )
 from homefeed.dataset.splits import add_splits
-from homefeed.dataset.tables import write_engagements, write_pins, write_users
-from homefeed.engine import Engine, open_engine
+from homefeed.dataset.tables import write_engagements, write_excluded, write_pins, write_users
+from homefeed.engine import open_engine
 from homefeed.events.layout import ENGAGEMENTS_FILE, EVENTS
 from homefeed.features.config import FeaturesConfig
 from homefeed.features.encoder import FEATURES_FILE
@@ -55,7 +55,10 @@ def build_dataset(
     with open_engine(output) as engine:
         pins = write_pins(engine, events, features, output)
         users = write_users(engine, events, features, output)
-        split = add_splits(_kept(engine, events, config), config, seed)
+        log = engine.read(events / ENGAGEMENTS_FILE)
+        excluded = log.filter(_.action.isin(config.exclude_actions))
+        write_excluded(engine, excluded, pins, output)
+        split = add_splits(_kept(log, events, config), config, seed)
         engagements = write_engagements(engine, split, pins, users, output)
         windows, counts = _windows(engagements, config)
         train = engagements.filter(_.split == TRAIN)
@@ -76,6 +79,7 @@ def build_dataset(
         output,
         Manifest(
             kind=DATASET,
+            granularity=features.granularity,
             window=Window(
                 min(window.start for window in windows.values()),
                 max(window.end for window in windows.values()),
@@ -86,8 +90,8 @@ def build_dataset(
     )
 
 
-def _kept(engine: Engine, events: Path, config: DatasetConfig) -> ir.Table:
-    kept = engine.read(events / ENGAGEMENTS_FILE).filter(_.action.notin(config.exclude_actions))
+def _kept(log: ir.Table, events: Path, config: DatasetConfig) -> ir.Table:
+    kept = log.filter(_.action.notin(config.exclude_actions))
     if not kept.count().execute():
         raise ValueError(
             f"dataset.exclude_actions={list(config.exclude_actions)} leaves no event of {events}"

@@ -9,7 +9,7 @@ from ibis import _
 
 from homefeed.contracts import Manifest, Window, read_manifest, sha256_file, write_manifest
 from homefeed.dataset.layout import DATASET, KNOWN
-from homefeed.dataset.tables import write_engagements, write_pins, write_users
+from homefeed.dataset.tables import write_engagements, write_excluded, write_pins, write_users
 from homefeed.engine import open_engine
 from homefeed.events.layout import ENGAGEMENTS_FILE, EVENTS
 from homefeed.features.encoder import FEATURES_FILE, FeatureEncoder
@@ -54,6 +54,7 @@ def refresh_dataset(events: Path, features: Path, output: Path) -> Manifest:
             )
         pins = write_pins(engine, events, encoder.config, output)
         users = write_users(engine, events, encoder.config, output)
+        write_excluded(engine, log.filter(_.action.notin(actions)), pins, output)
         known = log.filter(_.action.isin(actions)).mutate(split=ibis.literal(KNOWN))
         engagements = write_engagements(engine, known, pins, users, output)
         span = engagements.agg(start=_.timestamp.min(), last=_.timestamp.max(), rows=_.count())
@@ -69,6 +70,7 @@ def refresh_dataset(events: Path, features: Path, output: Path) -> Manifest:
         output,
         Manifest(
             kind=DATASET,
+            granularity=encoder.config.granularity,
             window=Window(found["start"], found["last"] + 1),
             inputs={EVENTS: source.fingerprint, FEATURES_FILE: sha256_file(features)},
             details=details,

@@ -8,14 +8,29 @@ from ibis import _
 
 from homefeed.contracts import Column
 from homefeed.dataset.conform import conform
-from homefeed.dataset.layout import PIN_INDEX, USER_INDEX
+from homefeed.dataset.items import ITEM_ID, items_of
+from homefeed.dataset.layout import (
+    DUPLICATES_FILE,
+    EXCLUDED_FILE,
+    IS_BLOCKED,
+    PIN_INDEX,
+    USER_INDEX,
+)
 from homefeed.engine import Engine
-from homefeed.events.layout import ENGAGEMENTS_FILE, PINS_FILE, SIGNATURES_FILE, USERS_FILE
+from homefeed.events.layout import (
+    BLOCKED_FILE,
+    ENGAGEMENTS_FILE,
+    PINS_FILE,
+    SIGNATURES_FILE,
+    USERS_FILE,
+)
 from homefeed.features.config import FeaturesConfig
 
 
 def write_pins(engine: Engine, events: Path, features: FeaturesConfig, output: Path) -> ir.Table:
-    """Writes the pins with number and canonical signature, and features as the encoder takes them.
+    """Writes the items with number and canonical signature, and features as the encoder takes them.
+
+    The other pins go to `duplicates.parquet`, each with the item that stands for it.
 
     Args:
         engine: reads and writes them.
@@ -30,16 +45,29 @@ def write_pins(engine: Engine, events: Path, features: FeaturesConfig, output: P
         ValueError: a feature does not fit the columns.
     """
     pins = engine.read(events / PINS_FILE)
-    added = (PIN_INDEX, Column.CANONICAL_SIGNATURE, "score", *features.statistics.columns)
+    added = (
+        PIN_INDEX,
+        Column.CANONICAL_SIGNATURE,
+        IS_BLOCKED,
+        ITEM_ID,
+        "score",
+        *features.statistics.columns,
+    )
     pins = conform(pins, features.pin, "pin", added)
     signatures = engine.read(events / SIGNATURES_FILE)
     with_canonical = pins.left_join(signatures, Column.IMAGE_SIGNATURE).drop(
         f"{Column.IMAGE_SIGNATURE}_right"
     )
-    numbered = with_canonical.mutate(
-        canonical_signature=_.canonical_signature.fill_null(_.image_signature),
-        pin_index=ibis.row_number().over(order_by=Column.PIN_ID),
+    canonical = _.canonical_signature.fill_null(_.image_signature)
+    of_items = items_of(with_canonical.mutate(canonical_signature=canonical), features.granularity)
+    duplicates = of_items.filter(_.pin_id != _.item_id).select(Column.PIN_ID, ITEM_ID)
+    engine.write(duplicates.order_by(Column.PIN_ID), output / DUPLICATES_FILE)
+    blocked = engine.read(events / BLOCKED_FILE)
+    blocked_items = of_items.semi_join(blocked, Column.PIN_ID).select(ITEM_ID).distinct()
+    items = of_items.filter(_.pin_id == _.item_id).mutate(
+        is_blocked=_.item_id.isin(blocked_items.item_id)
     )
+    numbered = items.drop(ITEM_ID).mutate(pin_index=ibis.row_number().over(order_by=Column.PIN_ID))
     return engine.write(numbered.order_by(PIN_INDEX), output / PINS_FILE)
 
 
@@ -54,7 +82,7 @@ def write_users(engine: Engine, events: Path, features: FeaturesConfig, output: 
 def write_engagements(
     engine: Engine, engagements: ir.Table, pins: ir.Table, users: ir.Table, output: Path
 ) -> ir.Table:
-    """Writes engagements in order of time, with the numbers of their pin and user.
+    """Writes engagements in order of time, with their item for their pin, and both numbers.
 
     Args:
         engine: reads and writes them.
@@ -66,8 +94,27 @@ def write_engagements(
     Returns:
         The table as written.
     """
-    numbered = engagements.join(users.select(Column.USER_ID, USER_INDEX), Column.USER_ID).join(
+    of_items = with_items(engine, engagements, output)
+    numbered = of_items.join(users.select(Column.USER_ID, USER_INDEX), Column.USER_ID).join(
         pins.select(Column.PIN_ID, PIN_INDEX), Column.PIN_ID
     )
     in_order = numbered.order_by(Column.TIMESTAMP, Column.EVENT_ID)
     return engine.write(in_order, output / ENGAGEMENTS_FILE)
+
+
+def write_excluded(engine: Engine, excluded: ir.Table, pins: ir.Table, output: Path) -> None:
+    """Writes the events that are neither examples nor history: pin_index, action, timestamp."""
+    numbered = with_items(engine, excluded, output).join(
+        pins.select(Column.PIN_ID, PIN_INDEX), Column.PIN_ID
+    )
+    chosen = numbered.order_by(Column.TIMESTAMP, Column.EVENT_ID).select(
+        PIN_INDEX, Column.ACTION, Column.TIMESTAMP
+    )
+    engine.write(chosen, output / EXCLUDED_FILE)
+
+
+def with_items(engine: Engine, engagements: ir.Table, dataset: Path) -> ir.Table:
+    """Engagements with the item's id for the pin's, as `write_pins` paired them."""
+    duplicates = engine.read(dataset / DUPLICATES_FILE)
+    joined = engagements.left_join(duplicates, Column.PIN_ID).drop(f"{Column.PIN_ID}_right")
+    return joined.mutate(pin_id=_.item_id.fill_null(_.pin_id)).drop(ITEM_ID)

@@ -55,6 +55,9 @@ class Tables(Config, frozen=True, tag_field="source", tag="tables"):
     signatures: str | None = None
     """Path or glob of the pairs image_signature, canonical_signature; without it every image is
     its own canonical one."""
+    blocked: str | None = None
+    """Path or glob of the ids of pins that must not be served, in a column pin_id. What shares an
+    item with one is not served either."""
     engagement_columns: dict[str, str] = {}
     """Contract column -> the log's own column; a column that is absent here keeps its name."""
     pin_columns: dict[str, str] = {}

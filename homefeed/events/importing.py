@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import ibis
 from ibis import _
 from tqdm import tqdm
 
@@ -20,6 +21,7 @@ from homefeed.events.complete import complete_pins, complete_signatures, complet
 from homefeed.events.config import EventsConfig, MovieLens
 from homefeed.events.files import list_files
 from homefeed.events.layout import (
+    BLOCKED_FILE,
     ENGAGEMENTS_FILE,
     EVENTS,
     PINS_FILE,
@@ -30,6 +32,7 @@ from homefeed.events.layout import (
 from homefeed.events.log import Source, read_log
 from homefeed.events.movielens import PACKAGE_SHA256, read_movielens
 from homefeed.events.parse import (
+    check_blocked,
     check_engagements,
     check_pins,
     check_signatures,
@@ -85,7 +88,13 @@ def source_fingerprint(config: EventsConfig) -> str:
         return hashlib.sha256(to_yaml(config.input).encode()).hexdigest()
     facts = []
     tables = config.input
-    for path in (tables.engagements, tables.pins, tables.users, tables.signatures):
+    for path in (
+        tables.engagements,
+        tables.pins,
+        tables.users,
+        tables.signatures,
+        tables.blocked,
+    ):
         if path is None:
             continue
         filesystem, files = list_files(path)
@@ -103,6 +112,7 @@ def _check(engine: Engine, source: Source) -> dict[str, Checked]:
         "pins": (source.pins, check_pins),
         "users": (source.users, check_users),
         "signatures": (source.signatures, check_signatures),
+        "blocked": (source.blocked, check_blocked),
     }
     given = {name: (raw, check) for name, (raw, check) in parts.items() if raw is not None}
     with tqdm(given.items(), desc="checking tables", unit="table") as progress:
@@ -128,6 +138,11 @@ def _write(engine: Engine, tables: dict[str, Checked], output: Path) -> Window:
     engine.write(users.order_by(Column.USER_ID), output / USERS_FILE)
     signatures = complete_signatures(known.get("signatures"), known.get("pins"), written)
     engine.write(signatures.order_by(Column.IMAGE_SIGNATURE), output / SIGNATURES_FILE)
+    if "blocked" in known:
+        blocked = known["blocked"].select(Column.PIN_ID)
+    else:
+        blocked = written.filter(ibis.literal(False)).select(Column.PIN_ID)
+    engine.write(blocked.order_by(Column.PIN_ID), output / BLOCKED_FILE)
     return Window(first, last + 1)
 
 

@@ -20,6 +20,7 @@ class Source:
         pins: at least pin_id.
         users: at least user_id.
         signatures: image_signature and canonical_signature.
+        blocked: pin_id.
     """
 
     config: Tables
@@ -27,6 +28,7 @@ class Source:
     pins: RawTable | None
     users: RawTable | None
     signatures: RawTable | None
+    blocked: RawTable | None = None
 
 
 def read_log(engine: Engine, config: Tables) -> Source:
@@ -52,6 +54,7 @@ def read_log(engine: Engine, config: Tables) -> Source:
         signatures=read("signature", config.signatures, config.signature_columns, *pair)
         if config.signatures
         else None,
+        blocked=read("blocked pin", config.blocked, {}, Column.PIN_ID) if config.blocked else None,
     )
     there = {
         column for table in (source.pins, source.users) if table for column in table.rows.columns

@@ -88,6 +88,14 @@ def check_signatures(engine: Engine, raw: RawTable, config: Tables) -> Checked:
     return check(engine, "signatures", raw, table, rules)
 
 
+def check_blocked(engine: Engine, raw: RawTable, config: Tables) -> Checked:
+    """Ids of blocked pins; bad ones are missing or repeat an earlier one."""
+    table = raw.rows.select(FILE, ROW, pin_id=identifier(raw.rows[Column.PIN_ID]))
+    rules = [missing(Column.PIN_ID)]
+    rules.append(repeated((Column.PIN_ID,), "duplicate pin_id", rules))
+    return check(engine, "blocked", raw, table, rules)
+
+
 def _time(rows: ir.Table, column: str, unit: TimestampUnit) -> dict[str, ir.Value]:
     """A time as Unix seconds, and as it stands in the source."""
     return {

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from homefeed.config import Config
+from homefeed.contracts import Granularity
 
 NUMERIC = "numeric"
 HISTORY = "history"
@@ -105,6 +106,10 @@ class StatisticsConfig(Config, frozen=True):
 class FeaturesConfig(Config, frozen=True):
     """Features of both towers; the statistics' columns are numeric pin features by themselves."""
 
+    granularity: Granularity = Granularity.CANONICAL_SIGNATURE
+    """What is one item: pins that share this have one history, one row of statistics and one
+    place in the corpus, those of the pin among them that was made first. Data set, corpus and
+    serving take it from here."""
     user: tuple[Feature, ...] = ()
     pin: tuple[Feature, ...] = ()
     history: HistoryConfig = HistoryConfig()

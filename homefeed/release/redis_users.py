@@ -1,6 +1,6 @@
 """Users in Redis, fresher than a release's snapshot can be.
 
-One string a user: the key is a prefix and `user_key`, the value a `UserRecord` as msgpack. Whoever
+One string a user: the key is a prefix and `key_of`, the value a `UserRecord` as msgpack. Whoever
 knows more of a user sets it anew, with `as_of`; `homefeed.release.materialise` writes a snapshot's.
 """
 
@@ -14,7 +14,7 @@ import msgspec
 
 from homefeed.features.users import UserRecord
 from homefeed.release.redis_connection import DEFAULT_PREFIX, connect
-from homefeed.release.users import user_key
+from homefeed.release.users import key_of
 
 PAUSE_SECONDS = 1.0
 """How long Redis is left alone after it did not answer: what is down costs one deadline a second,
@@ -106,7 +106,7 @@ class RedisUsers:
         Raises:
             RedisUsersError: Redis did not answer in time.
         """
-        keys = [self._prefix + user_key(user_id) for user_id in user_ids]
+        keys = [self._prefix + key_of(user_id) for user_id in user_ids]
         found = [None if value is None else _decode(value) for value in self._ask(keys)]
         records = [each for each in found if isinstance(each, UserRecord)]
         # Together they cost a fraction, and one by one they are only asked which it is.

@@ -7,23 +7,27 @@ import ibis
 import ibis.expr.types as ir
 import lmdb
 import msgspec
+import pyarrow as pa
 from ibis import _
 from tqdm import tqdm
 
 from homefeed.contracts import Column, Manifest, Window, read_manifest, write_manifest
-from homefeed.dataset.layout import DATASET, TEST, USER_INDEX
+from homefeed.dataset.items import ITEM_ID
+from homefeed.dataset.layout import DATASET, DUPLICATES_FILE, TEST, USER_INDEX
 from homefeed.engine import Engine, open_engine
 from homefeed.events.files import RESERVED
 from homefeed.events.layout import ENGAGEMENTS_FILE, USERS_FILE
 from homefeed.features.encoder import FEATURES_FILE, FeatureEncoder, HistoryItem
 from homefeed.features.users import UserRecord
-from homefeed.release.users import USERS, user_key
+from homefeed.release.users import DUPLICATES_FILE as SNAPSHOT_DUPLICATES_FILE
+from homefeed.release.users import USERS, key_of
 from homefeed.release.users import USERS_FILE as SNAPSHOT_FILE
 
 EVENTS_AT_ONCE = 5_000_000
 """Users are taken in parts of about so many events: lists are held in memory."""
 USERS_AT_ONCE = 1_000
 """Users of one read and one LMDB transaction."""
+DUPLICATES_AT_ONCE = 50_000
 FIRST_MAP_BYTES = 1 << 26
 
 OWN_COLUMNS = (Column.USER_ID, Column.FOLLOWED_INTERESTS, Column.INFERRED_INTERESTS)
@@ -52,6 +56,10 @@ def write_user_snapshot(dataset: Path, output: Path) -> Manifest:
     with open_engine(output) as engine:
         records = _records(engine, dataset, encoder, serving_time)
         num_users = _write(output / SNAPSHOT_FILE, records)
+        duplicates = engine.read(dataset / DUPLICATES_FILE)
+        if duplicates.count().execute():
+            pairs = engine.batches(duplicates, DUPLICATES_AT_ONCE)
+            _write(output / SNAPSHOT_DUPLICATES_FILE, map(_pairs, pairs))
     return write_manifest(
         output,
         Manifest(
@@ -70,8 +78,9 @@ def write_user_snapshot(dataset: Path, output: Path) -> Manifest:
 
 def _records(
     engine: Engine, dataset: Path, encoder: FeatureEncoder, as_of: int
-) -> Iterator[list[tuple[str, UserRecord]]]:
+) -> Iterator[list[tuple[str, bytes]]]:
     """Users with what is known of them, in batches; memory follows the batch, not the log."""
+    packer = msgspec.msgpack.Encoder()
     users = engine.read(dataset / USERS_FILE)
     events = engine.read(dataset / ENGAGEMENTS_FILE).filter(_.split != TEST)
     columns = [feature.column for feature in encoder.config.user]
@@ -86,7 +95,10 @@ def _records(
             in_order = records.order_by(Column.USER_ID)
             for batch in engine.batches(in_order, USERS_AT_ONCE):
                 rows = batch.to_pylist()
-                yield [(row[Column.USER_ID], _record(row, columns, as_of)) for row in rows]
+                yield [
+                    (row[Column.USER_ID], packer.encode(_record(row, columns, as_of)))
+                    for row in rows
+                ]
                 progress.update(len(rows))
 
 
@@ -122,20 +134,26 @@ def _record(row: dict, columns: list[str], as_of: int) -> UserRecord:
     )
 
 
-def _write(path: Path, batches: Iterator[list[tuple[str, UserRecord]]]) -> int:
-    """Writes the LMDB file; returns the number of users."""
-    encoder = msgspec.msgpack.Encoder()
-    num_users = 0
+def _pairs(batch: pa.RecordBatch) -> list[tuple[str, bytes]]:
+    items = batch[ITEM_ID].to_pylist()
+    return [
+        (pin_id, item_id.encode())
+        for pin_id, item_id in zip(batch[Column.PIN_ID].to_pylist(), items, strict=True)
+    ]
+
+
+def _write(path: Path, batches: Iterator[list[tuple[str, bytes]]]) -> int:
+    """Writes an LMDB file of values by id; returns how many."""
+    num_written = 0
     # sync: the manifest, written last, says that the file is whole.
     with lmdb.open(
         str(path), subdir=False, lock=False, map_size=FIRST_MAP_BYTES, sync=False
     ) as environment:
         for batch in batches:
-            items = [(user_key(user_id), encoder.encode(record)) for user_id, record in batch]
-            _put(environment, items)
-            num_users += len(items)
+            _put(environment, [(key_of(own_id), value) for own_id, value in batch])
+            num_written += len(batch)
         environment.sync(True)
-    return num_users
+    return num_written
 
 
 def _put(environment: lmdb.Environment, items: list[tuple[bytes, bytes]]) -> None:

@@ -121,8 +121,24 @@ class Retriever:
         ids = [each.request.user_id for each in asked if isinstance(each, CheckedRequest)]
         known = iter(self._users.find(ids))
         return [
-            _user(each, next(known)) if isinstance(each, CheckedRequest) else each for each in asked
+            self._user(each, next(known)) if isinstance(each, CheckedRequest) else each
+            for each in asked
         ]
+
+    def _user(self, asked: CheckedRequest, known: KnownUser) -> _User:
+        """What is asked by and known of one user, in the release's items."""
+        request, features, given_history = asked
+        record = known.record or UNKNOWN_USER
+        history, item_of = record.history, self._users.item_of
+        if given_history is not None:
+            history = tuple(
+                HistoryItem(item_of(entry.pin_id), entry.action, entry.timestamp or 0)
+                for entry in given_history
+            )
+        exclude = frozenset(map(item_of, request.exclude))
+        if not request.include_seen:
+            exclude = exclude.union(record.seen, (item.pin_id for item in history))
+        return _User(request, record.features | features, history, exclude, known.source)
 
     def _recommend(self, users: Sequence[_User]) -> list[Recommendations]:
         with self._metrics.timed("encode"):
@@ -200,17 +216,3 @@ class Retriever:
         if answer.cold_start:
             self._metrics.cold_starts.inc()
         self._metrics.count_user(answer.user_features)
-
-
-def _user(asked: CheckedRequest, known: KnownUser) -> _User:
-    request, features, given_history = asked
-    record = known.record or UNKNOWN_USER
-    history = record.history
-    if given_history is not None:
-        history = tuple(
-            HistoryItem(entry.pin_id, entry.action, entry.timestamp or 0) for entry in given_history
-        )
-    exclude = frozenset(request.exclude)
-    if not request.include_seen:
-        exclude = exclude.union(record.seen, (item.pin_id for item in history))
-    return _User(request, record.features | features, history, exclude, known.source)

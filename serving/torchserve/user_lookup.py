@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from homefeed.features.users import UserRecord
@@ -64,6 +65,10 @@ class UserLookup:
         fresh = self._ask_redis(user_ids)
         return [self._choose(*pair) for pair in zip(user_ids, fresh, strict=True)]
 
+    def item_of(self, pin_id: str) -> str:
+        """The pin that stands for a pin in the release."""
+        return self._snapshot.item_of(pin_id)
+
     def close(self) -> None:
         """Closes the stores."""
         self._snapshot.close()
@@ -76,6 +81,8 @@ class UserLookup:
             logger.debug("user %r in Redis is left aside: %s", user_id, held)
             self._metrics.unusable_users.inc()
             held = None
+        if held is not None:
+            held = self._of_items(held)
         if held is not None and not self._is_stale(held):
             return KnownUser(held, UserFeatures.FRESH)
         record = self._snapshot.get(user_id)
@@ -83,6 +90,18 @@ class UserLookup:
             is_later = record is not None and record.as_of > held.as_of
             return KnownUser(record if is_later else held, UserFeatures.STALE)
         return KnownUser(record, UserFeatures.SNAPSHOT if record else UserFeatures.MISSING)
+
+    def _of_items(self, record: UserRecord) -> UserRecord:
+        """A record of pins as others know them, by the release's items."""
+        item_of = self._snapshot.item_of
+        return msgspec.structs.replace(
+            record,
+            history=tuple(
+                msgspec.structs.replace(item, pin_id=item_of(item.pin_id))
+                for item in record.history
+            ),
+            seen=tuple(map(item_of, record.seen)),
+        )
 
     def _is_stale(self, record: UserRecord) -> bool:
         return 0 < self._max_age_seconds < self._now() - record.as_of

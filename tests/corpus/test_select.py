@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from homefeed.config import from_yaml
-from homefeed.contracts import Manifest, Window, write_manifest
+from homefeed.contracts import Granularity, Manifest, Window, write_manifest
 from homefeed.corpus.config import CorpusConfig
 from homefeed.corpus.select import select_corpus
 from homefeed.features.config import Categorical, FeaturesConfig, Numeric, StatisticsConfig
@@ -33,11 +33,21 @@ FEATURES = FeaturesConfig(
     statistics=StatisticsConfig(half_life_days=(30.0, 0.0)),
 )
 EVERYTHING = CorpusConfig(window_days=None)
+CREATED_AT = {
+    "fresh": SERVING_TIME - 3 * DAY,
+    "fresh twin": SERVING_TIME - 40 * DAY,
+    "old": SERVING_TIME - 90 * DAY,
+}
+# Pin, days before serving time, number of them.
+HIDES = [("old", 10, 4), ("tie", 60, 9), ("later", -1, 9)]
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    folder = tmp_path / "dataset"
+    return write_dataset(tmp_path / "dataset")
+
+
+def write_dataset(folder: Path, blocked: tuple[str, ...] = ()) -> Path:
     folder.mkdir()
     ids = sorted([*SIGNATURES, "never seen"])
     pins = {
@@ -48,6 +58,9 @@ def dataset(tmp_path: Path) -> Path:
         "interests": pa.array([["x"]] * len(ids), pa.list_(pa.string())),
         "price": [float(place) for place in range(len(ids))],
         "unused": ["-"] * len(ids),
+        "created_at": pa.array([CREATED_AT.get(pin) for pin in ids], pa.int64()),
+        "image_signature": ids,
+        "is_blocked": [pin in blocked for pin in ids],
     }
     pq.write_table(pa.table(pins), folder / "pins.parquet")
     engagements = {
@@ -57,6 +70,13 @@ def dataset(tmp_path: Path) -> Path:
         "split": [split for *_, split in EVENTS],
     }
     pq.write_table(pa.table(engagements), folder / "engagements.parquet")
+    hides = [(ids.index(pin), days) for pin, days, number in HIDES for _ in range(number)]
+    excluded = {
+        "pin_index": [pin for pin, _ in hides],
+        "timestamp": [SERVING_TIME - days * DAY for _, days in hides],
+        "action": ["hide"] * len(hides),
+    }
+    pq.write_table(pa.table(excluded), folder / "excluded.parquet")
     details = {"serving_time": SERVING_TIME}
     write_manifest(
         folder, Manifest(kind="dataset", window=Window(0, 2 * SERVING_TIME), details=details)
@@ -97,6 +117,42 @@ def test_columns_and_statistics_as_of_serving_time(dataset: Path) -> None:
         "engagements_30d": 0.75,
         "engagements_all": 3.0,
     }
+
+
+def test_pins_that_must_not_be_served(dataset: Path, tmp_path: Path) -> None:
+    young = CorpusConfig(window_days=None, max_age_days=50)
+    assert set(scores(dataset, young)) == {"fresh twin", "tie"}
+    hidden = CorpusConfig(window_days=None, min_hides=4, max_hide_share=0.5)
+    # Four hides of seven events; nine of ten.
+    assert set(scores(dataset, hidden)) == {"fresh twin"}
+    assert set(scores(dataset, CorpusConfig(window_days=None, min_hides=5))) == {
+        "fresh twin",
+        "old",
+    }
+    # The window holds for hides too: in it lies no event of the old one, nor the other's hides.
+    assert set(scores(dataset, CorpusConfig(window_days=30, min_hides=4))) == {"fresh twin", "tie"}
+    other = CorpusConfig(window_days=None, min_hides=4, hide_actions=("report",))
+    assert "old" in scores(dataset, other)
+    blocked = write_dataset(tmp_path / "other", blocked=("fresh twin",))
+    assert set(scores(blocked, EVERYTHING)) == {"fresh", "old", "tie"}
+
+
+def test_the_manifest_describes_it(dataset: Path, tmp_path: Path) -> None:
+    config = CorpusConfig(window_days=None, max_age_days=50, min_hides=9, max_pins=1)
+    details = select_corpus(dataset, config, FEATURES, tmp_path / "described").details
+    assert details["left_out"] == {"hidden": 1, "outscored": 1, "too old": 1}
+    # Of the last week's engagements before serving time, one of three is with the one pin.
+    assert details["recent_coverage"] == pytest.approx(1 / 3)
+    assert (details["median_age_days"], details["new_share"]) == (40.0, 0.0)
+    assert details["num_interests"] == 1
+
+
+def test_a_coarser_granularity_counts_duplicates_together(dataset: Path) -> None:
+    coarse = CorpusConfig(window_days=None, granularity=Granularity.CANONICAL_SIGNATURE)
+    found = {pin["pin_id"]: pin for pin in select(dataset, coarse)}
+    assert set(found) == {"fresh twin", "old", "tie"}
+    assert found["fresh twin"]["engagements_all"] == 3.0
+    assert found["fresh twin"]["price"] == 1.0
 
 
 def test_settings(dataset: Path) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from homefeed.contracts import read_manifest
+from homefeed.contracts import Granularity, read_manifest
 from homefeed.dataset import examples as examples_module
 from homefeed.dataset.build import build_dataset
 from homefeed.dataset.config import DatasetConfig
@@ -183,21 +183,57 @@ def test_equal_inputs_give_equal_artifacts(
     assert again.files == read_manifest(tiny_dataset, "dataset").files
 
 
-def test_signatures_are_joined_to_the_pins(tmp_path: Path) -> None:
-    log = {"user_id": ["u"] * 9, "pin_id": list("abcabcabc"), "timestamp": range(1, 10)}
-    pins = {"pin_id": ["a", "b", "c"], "image_signature": ["i", "j", "k"]}
-    signatures = {"image_signature": ["i", "j"], "canonical_signature": ["one", "one"]}
+@pytest.mark.parametrize(
+    ("granularity", "signatures", "duplicates"),
+    [
+        ("canonical_signature", {"b": "one", "c": "k"}, {"a": "b"}),
+        ("image_signature", {"a": "one", "b": "one", "c": "k"}, {}),
+        ("pin", {"a": "one", "b": "one", "c": "k"}, {}),
+    ],
+)
+def test_pins_of_one_signature_are_one_item(
+    tmp_path: Path,
+    granularity: Granularity,
+    signatures: dict[str, str],
+    duplicates: dict[str, str],
+) -> None:
+    log = {
+        "user_id": ["u"] * 12,
+        "pin_id": list("abcabcabcaab"),
+        "action": ["click"] * 9 + ["hide"] * 3,
+        "timestamp": range(1, 13),
+    }
+    # The first one that was made stands for both.
+    made_at = {"created_at": [2, 1, None]}
+    pins = {"pin_id": ["a", "b", "c"], "image_signature": ["i", "j", "k"], **made_at}
+    pairs = {"image_signature": ["i", "j"], "canonical_signature": ["one", "one"]}
+    blocked = {"pin_id": ["a"]}
     paths: dict[str, Any] = {}
-    for name, table in (("engagements", log), ("pins", pins), ("signatures", signatures)):
+    given = {"engagements": log, "pins": pins, "signatures": pairs, "blocked": blocked}
+    for name, table in given.items():
         paths[name] = str(tmp_path / f"{name}.parquet")
         pq.write_table(pa.table({k: list(v) for k, v in table.items()}), paths[name])
     import_events(EventsConfig(input=Tables(format="parquet", **paths)), tmp_path / "events")
-    config = FeaturesConfig(user=())
-    build_dataset(tmp_path / "events", DatasetConfig(), config, 0, tmp_path / "dataset")
-    found = {p["pin_id"]: p["canonical_signature"] for p in rows(tmp_path / "dataset/pins.parquet")}
-    assert found == {"a": "one", "b": "one", "c": "k"}
-    # One user's log is enough for all of it.
-    assert len(examples(tmp_path / "dataset", "test")) == 1
+    config = FeaturesConfig(granularity=granularity)
+    dataset = tmp_path / "dataset"
+    manifest = build_dataset(tmp_path / "events", DatasetConfig(), config, 0, dataset)
+    assert manifest.granularity == granularity
+    found = rows(dataset / "pins.parquet")
+    assert {pin["pin_id"]: pin["canonical_signature"] for pin in found} == signatures
+    stands_for = {pin["pin_id"]: pin["item_id"] for pin in rows(dataset / "duplicates.parquet")}
+    assert stands_for == duplicates
+    item = {pin: stands_for.get(pin, pin) for pin in "abc"}
+    assert {pin["pin_id"] for pin in found if pin["is_blocked"]} == {item["a"]}
+    events = rows(dataset / "engagements.parquet")
+    assert [event["pin_id"] for event in events] == [item[pin] for pin in "abcabcabc"]
+    ids = {pin["pin_index"]: pin["pin_id"] for pin in found}
+    hides = rows(dataset / "excluded.parquet")
+    assert [ids[event["pin_index"]] for event in hides] == [item[pin] for pin in "aab"]
+    # One user's log is enough for all of it. Before it, each pin was seen twice or three times.
+    (last,) = examples(dataset, "test")
+    assert last["engagements_all"] == 2.0
+    (before,) = examples(dataset, "validation")
+    assert before["engagements_all"] == (5.0 if duplicates else 2.0)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def test_tables_are_those_that_the_towers_were_trained_on(
     # Nothing that is costly and that serving does not need.
     assert set(manifest.files) == {
         *("pins.parquet", "users.parquet", "engagements.parquet"),
+        *("duplicates.parquet", "excluded.parquet"),
         FEATURES_FILE,
     }
     inputs = manifest.inputs

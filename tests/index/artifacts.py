@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -93,8 +94,12 @@ def write_dataset(
     folder: Path,
     users: Sequence[Mapping[str, object]],
     engagements: Sequence[tuple[str, str, str, int, str]],
+    duplicates: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
-    """A dataset of users and of engagements (user_id, pin_id, action, timestamp, split)."""
+    """A dataset of users and of engagements (user_id, pin_id, action, timestamp, split).
+
+    `duplicates` are pins with the item that stands for each.
+    """
     folder.mkdir(parents=True)
     columns: dict[str, pa.DataType] = {
         "user_id": pa.string(),
@@ -106,12 +111,25 @@ def write_dataset(
     schema = pa.schema(list(columns.items()))
     rows = [{"user_index": place, **user} for place, user in enumerate(users)]
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / "users.parquet")
-    names = ("user_id", "pin_id", "action", "timestamp", "split")
-    table: dict[str, list] = {name: [row[i] for row in engagements] for i, name in enumerate(names)}
-    table["event_id"] = list(range(len(engagements)))
     places: dict = {row["user_id"]: row["user_index"] for row in rows}
-    table["user_index"] = [places[row[0]] for row in engagements]
+    events = [(*event, event_id, places[event[0]]) for event_id, event in enumerate(engagements)]
+    kinds: dict[str, pa.DataType] = {
+        "user_id": pa.string(),
+        "pin_id": pa.string(),
+        "action": pa.string(),
+        "timestamp": pa.int64(),
+        "split": pa.string(),
+        "event_id": pa.int64(),
+        "user_index": pa.int64(),
+    }
+    table = {
+        name: pa.array([event[place] for event in events], kind)
+        for place, (name, kind) in enumerate(kinds.items())
+    }
     pq.write_table(pa.table(table), folder / "engagements.parquet")
+    pairs = {"pin_id": list(duplicates), "item_id": list(duplicates.values())}
+    pairs_schema = pa.schema({"pin_id": pa.string(), "item_id": pa.string()})
+    pq.write_table(pa.table(pairs, schema=pairs_schema), folder / "duplicates.parquet")
     encoder().save(folder / FEATURES_FILE)
     details = {"serving_time": SERVING_TIME}
     window = Window(0, 2 * SERVING_TIME)

@@ -13,7 +13,7 @@ import pytest
 from homefeed.features.users import UserRecord
 from homefeed.release.redis_connection import PASSWORD_VARIABLE, check_redis_url
 from homefeed.release.redis_users import Reason, RedisUsers, RedisUsersError, UnusableRecord
-from homefeed.release.users import UserSnapshot, UserStore, user_key
+from homefeed.release.users import UserSnapshot, UserStore, key_of
 from homefeed.release.write_users import write_user_snapshot
 from tests.index.artifacts import SERVING_TIME, write_dataset
 from tests.redis_server import PASSWORD, RedisServer, redis_server
@@ -61,7 +61,7 @@ def opened() -> Iterator[Opened]:
 
 
 def put(server: RedisServer, user_id: str, record: UserRecord) -> None:
-    server.client.set(PREFIX.encode() + user_key(user_id), msgspec.msgpack.encode(record))
+    server.client.set(PREFIX.encode() + key_of(user_id), msgspec.msgpack.encode(record))
 
 
 @pytest.fixture

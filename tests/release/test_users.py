@@ -9,7 +9,7 @@ import pytest
 from homefeed.features.encoder import FEATURES_FILE, HistoryItem
 from homefeed.features.users import UserRecord
 from homefeed.release import write_users
-from homefeed.release.users import UserSnapshot, user_key
+from homefeed.release.users import UserSnapshot, key_of
 from homefeed.release.write_users import write_user_snapshot
 from tests.index.artifacts import SERVING_TIME, encoder, write_dataset
 
@@ -114,6 +114,18 @@ def test_threads_share_a_snapshot(snapshot: Path) -> None:
         assert found == [users.get("anna"), users.get("bo"), None] * 100
 
 
+def test_pins_that_others_stand_for(dataset: Path, tmp_path: Path) -> None:
+    write_user_snapshot(dataset, tmp_path / "without")
+    with UserSnapshot.open(tmp_path / "without") as users:
+        assert users.item_of("p1") == "p1"
+    long_copy = "p1 " * 300
+    other = write_dataset(tmp_path / "other", USERS, ENGAGEMENTS, {long_copy: "p1", "ü": "pß"})
+    write_user_snapshot(other, tmp_path / "with")
+    with UserSnapshot.open(tmp_path / "with") as users:
+        found = [users.item_of(pin) for pin in (long_copy, "ü", "p1", "")]
+    assert found == ["p1", "pß", "p1", ""]
+
+
 def test_parts_and_growing_maps_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,4 +163,4 @@ def test_all_users_are_read_in_batches(snapshot: Path) -> None:
             sizes.append(len(batch))
             read |= {key: msgspec.msgpack.decode(value, type=UserRecord) for key, value in batch}
         assert sizes == [2, 1]
-        assert read == {user_key(user): users.get(user) for user in ("anna", "bo", LONG)}
+        assert read == {key_of(user): users.get(user) for user in ("anna", "bo", LONG)}

@@ -37,6 +37,9 @@ INTERESTS = ("art", "cats", "größe")
 AGES = ("18", "25")
 READER = ("p3", "p2", "p1")
 """History of the user `reader`, aged 18, most recent first; `lurker`, aged 25, has none."""
+COPIED = "p5"
+COPY = "copy of p5"
+"""A near-duplicate, which COPIED stands for in the release."""
 # A test machine may be busy; the default deadlines belong to production.
 SETTINGS = ModelSettings(
     response_timeout=60, handler=HandlerSettings(sidecar_deadline_seconds=30.0)
@@ -173,8 +176,11 @@ def write_users(folder: Path) -> Path:
         "timestamp": [1, 2, 3],
         "event_id": [0, 1, 2],
         "split": ["train"] * 3,
+        "user_index": [0] * 3,
     }
     pq.write_table(pa.table(engagements), folder / "engagements.parquet")
+    duplicates = {"pin_id": [COPY], "item_id": [COPIED]}
+    pq.write_table(pa.table(duplicates), folder / "duplicates.parquet")
     make_encoder().save(folder / FEATURES_FILE)
     details = {"serving_time": SERVING_TIME}
     write_manifest(folder, Manifest(kind="dataset", window=Window(0, 2000), details=details))

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from homefeed.config import from_yaml, to_yaml
@@ -37,7 +38,7 @@ SIZE = {"users": 10, "pins": 60, "days": 5, "engagements": 100}
 )
 def test_a_setting_that_does_not_fit_is_refused(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        Simulator(**{**SIZE, **settings})
+        msgspec.convert(SIZE | settings, Simulator)
 
 
 def test_it_is_a_source_of_the_events_section() -> None:

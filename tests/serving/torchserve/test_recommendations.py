@@ -10,7 +10,7 @@ from serving.client.client import PATH
 from serving.local import LocalServing
 from serving.torchserve.protocol import HistoryEntry
 from tests.serving.asking import ask, pin_ids
-from tests.serving.small_release import NUM_PINS, READER, SmallRelease
+from tests.serving.small_release import COPIED, COPY, NUM_PINS, READER, SmallRelease
 
 
 def engagements(*pin_ids: str) -> list[dict[str, Any]]:
@@ -64,6 +64,17 @@ def test_excluded_pins_make_room_for_the_next_ones(
     answer = ask(api, user_id="reader", k=10, exclude=[*excluded, "no pin", excluded[0]])
     expected = small_release.best(READER, 10, age="18", exclude=[*READER, *excluded])
     assert pin_ids(answer) == expected
+
+
+def test_a_duplicate_is_taken_for_the_pin_that_stands_for_it(
+    api: httpx.Client, small_release: SmallRelease
+) -> None:
+    answer = ask(api, user_id="lurker", k=10, history=engagements(COPY), include_seen=True)
+    assert pin_ids(answer) == small_release.best((COPIED,), 10, age="25")
+    answer = ask(api, user_id="reader", k=NUM_PINS, exclude=[COPY])
+    assert pin_ids(answer) == small_release.best(
+        READER, NUM_PINS - 4, age="18", exclude=[*READER, COPIED]
+    )
 
 
 def test_nothing_is_left_where_everything_is_excluded(api: httpx.Client) -> None:
