@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import ibis.expr.types as ir
+import msgspec
 import numpy as np
 from ibis import _
 
 from homefeed.config import to_builtins
 from homefeed.contracts import Column, Manifest, read_manifest, write_manifest
 from homefeed.corpus.layout import CORPUS, CORPUS_FILE
-from homefeed.data_checks.comparison import Comparison, compare_numbers
+from homefeed.data_checks.comparison import Comparison, compare_numbers, share_moved
 from homefeed.data_checks.config import SkewConfig
 from homefeed.data_checks.skew import Skew, conclude
 from homefeed.dataset.layout import DATASET, EXAMPLES_FOLDER, PIN_INDEX, TRAIN, VALIDATION
@@ -62,12 +63,7 @@ def check_skew(dataset: Path, corpus: Path, config: SkewConfig, output: Path) ->
         name: rows[name].cast("float64").to_numpy().astype(np.float64) for name in rows.column_names
     }
     comparisons = [
-        compare_numbers(
-            name,
-            sides[_trained(name)],
-            sides[name],
-            is_judged=_is_steady(name, features.statistics, config),
-        )
+        _compare(name, sides, features.statistics, config)
         for name in _numeric(features)
         if rows.num_rows
     ]
@@ -87,6 +83,17 @@ def check_skew(dataset: Path, corpus: Path, config: SkewConfig, output: Path) ->
             details={"psi": _psi(comparisons), "config": to_builtins(config)},
         ),
     )
+
+
+def _compare(
+    name: str, sides: dict[str, np.ndarray], statistics: StatisticsConfig, config: SkewConfig
+) -> Comparison:
+    trained, served = sides[_trained(name)], sides[name]
+    is_judged = _is_steady(name, statistics, config)
+    compared = compare_numbers(name, trained, served, is_judged=is_judged)
+    if name not in statistics.columns:
+        return compared
+    return msgspec.structs.replace(compared, moved=share_moved(trained, served))
 
 
 def _psi(comparisons: list[Comparison]) -> dict[str, float]:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from markupsafe import Markup
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
 from homefeed.data_checks.layout import Finding, Profile
 from homefeed.pages.axes import draw_panels, label_axes
@@ -47,7 +47,7 @@ def _days_chart(profile: Profile) -> str:
     first, last = (date.fromisoformat(pick(profile.days)) for pick in (min, max))
     days = [first + timedelta(days=place) for place in range((last - first).days + 1)]
     counts = [profile.days.get(day.isoformat(), 0) for day in days]
-    axes.fill_between(days, counts, step="mid", color=COLOURS[BLUE].light, linewidth=0)
+    axes.fill_between(date2num(days), counts, step="mid", color=COLOURS[BLUE].light, linewidth=0)
     axes.set_ylim(bottom=0)
     locator = AutoDateLocator()
     axes.xaxis.set_major_locator(locator)

@@ -18,19 +18,19 @@ from homefeed.events.layout import (
 )
 
 STRINGS = "array<string>"
-PINS = {
+PINS: dict[str, str] = {
     Column.PIN_ID: "string",
     Column.IMAGE_SIGNATURE: "string",
     Column.CREATED_AT: "int64",
     Column.INTERESTS: STRINGS,
     Column.TITLE: "string",
 }
-USERS = {
+USERS: dict[str, str] = {
     Column.USER_ID: "string",
     Column.FOLLOWED_INTERESTS: STRINGS,
     Column.INFERRED_INTERESTS: STRINGS,
 }
-ENGAGEMENTS = {
+ENGAGEMENTS: dict[str, str] = {
     Column.EVENT_ID: "int64",
     Column.USER_ID: "string",
     Column.PIN_ID: "string",
@@ -39,7 +39,10 @@ ENGAGEMENTS = {
     Column.TIMESTAMP: "int64",
     Column.SOURCE_INTEREST: "string",
 }
-SIGNATURES = {Column.IMAGE_SIGNATURE: "string", Column.CANONICAL_SIGNATURE: "string"}
+SIGNATURES: dict[str, str] = {
+    Column.IMAGE_SIGNATURE: "string",
+    Column.CANONICAL_SIGNATURE: "string",
+}
 SCHEMAS: dict[tuple[str, str], Mapping[str, str]] = {
     (EVENTS, ENGAGEMENTS_FILE): ENGAGEMENTS,
     (EVENTS, PINS_FILE): PINS,

@@ -82,6 +82,8 @@ def _excess(each: Comparison, config: SkewConfig) -> str:
         said.append(f"PSI {each.psi:.3f} (skew.max_psi={config.max_psi:g})")
     if each.ks is not None and each.ks > config.max_ks:
         said.append(f"KS {each.ks:.3f} (skew.max_ks={config.max_ks:g})")
+    if each.moved is not None and each.moved > config.max_moved:
+        said.append(f"{each.moved:.1%} of the rows moved (skew.max_moved={config.max_moved:g})")
     if each.unknown is not None and each.unknown[1] - each.unknown[0] > config.max_unknown_rise:
         said.append(
             f"out of vocabulary {each.unknown[0]:.1%} -> {each.unknown[1]:.1%} "

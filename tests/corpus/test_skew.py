@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from homefeed.config import from_yaml
-from homefeed.contracts import MANIFEST_FILE, read_manifest
+from homefeed.contracts import MANIFEST_FILE, Granularity, read_manifest
 from homefeed.corpus.config import CorpusConfig
 from homefeed.corpus.select import select_corpus
 from homefeed.corpus.skew import check_skew
@@ -29,7 +30,9 @@ NUM_PINS, NUM_EVENTS, NUM_DAYS = 600, 24_000, 40
 FEATURES = FeaturesConfig(
     pin=(Categorical(column="pin_id"), Numeric(column="price")),
     statistics=StatisticsConfig(half_life_days=(1.0, 30.0, 0.0)),
+    granularity=Granularity.PIN,
 )
+ENOUGH = SkewConfig(min_rows=100)
 
 
 def canonical(pin: int) -> str:
@@ -59,7 +62,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     for name, table in tables.items():
         pq.write_table(pa.table(table), folder / f"{name}.parquet")
-    paths = {name: str(folder / f"{name}.parquet") for name in tables}
+    paths: dict[str, Any] = {name: str(folder / f"{name}.parquet") for name in tables}
     log = EventsConfig(input=Tables(format="parquet", **paths))
     import_events(log, folder / "events")
     build_dataset(folder / "events", DatasetConfig(), FEATURES, 0, folder / "dataset")
@@ -110,15 +113,15 @@ def test_a_corpus_that_counts_as_the_training_does_passes(made: Path, tmp_path: 
     by_name = {each.feature: each for each in found.comparisons}
     assert by_name["price"].psi == by_name["price"].ks == 0.0
     assert by_name["engagements_all"].psi < 0.03
+    assert (by_name["price"].moved, by_name["engagements_all"].moved) == (None, 0.0)
     assert [each.is_judged for each in found.comparisons] == [True, False, True, True]
 
 
 def test_statistics_summed_over_duplicates_are_refused(made: Path, tmp_path: Path) -> None:
-    config = SkewConfig(min_rows=100)
-    check_skew(made / "dataset", made / "corpus", config, tmp_path / "healthy")
+    check_skew(made / "dataset", made / "corpus", ENOUGH, tmp_path / "healthy")
     corpus = rewrite(made / "corpus", tmp_path / "corpus", **sum_duplicates(made))
     with pytest.raises(ValueError, match="trained on other values than the corpus") as refused:
-        check_skew(made / "dataset", corpus, config, tmp_path / "skew")
+        check_skew(made / "dataset", corpus, ENOUGH, tmp_path / "skew")
     said = str(refused.value)
     assert "  engagements_all: PSI " in said
     assert "  engagements_30d: PSI " in said
@@ -132,12 +135,29 @@ def test_statistics_summed_over_duplicates_are_refused(made: Path, tmp_path: Pat
     assert not (tmp_path / "skew" / MANIFEST_FILE).exists()
 
 
+def test_a_corpus_of_coarser_items_than_the_training_s_is_refused(
+    made: Path, tmp_path: Path
+) -> None:
+    coarse = CorpusConfig(granularity=Granularity.CANONICAL_SIGNATURE)
+    select_corpus(made / "dataset", coarse, FEATURES, tmp_path / "corpus")
+    with pytest.raises(ValueError, match="  engagements_all: "):
+        check_skew(made / "dataset", tmp_path / "corpus", ENOUGH, tmp_path / "skew")
+
+
+def test_few_pins_that_count_too_much_are_refused(made: Path, tmp_path: Path) -> None:
+    counts = pq.read_table(made / "corpus" / "corpus.parquet")["engagements_all"].to_numpy()
+    some = np.where(np.arange(len(counts)) % 12 == 0, 2, 1) * counts
+    corpus = rewrite(made / "corpus", tmp_path / "corpus", engagements_all=some)
+    with pytest.raises(ValueError, match="  engagements_all: [0-9.]+% of the rows moved"):
+        check_skew(made / "dataset", corpus, ENOUGH, tmp_path / "skew")
+
+
 def test_pins_that_changed_since_are_refused(made: Path, tmp_path: Path) -> None:
     prices = pq.read_table(made / "corpus" / "corpus.parquet")["price"].to_numpy()
-    lost = np.where(np.arange(len(prices)) % 2, prices, None)
+    lost = np.where(np.arange(len(prices)) % 2 == 1, prices, np.nan)
     corpus = rewrite(made / "corpus", tmp_path / "corpus", price=lost)
     with pytest.raises(ValueError, match=r"\n  price: PSI [0-9.]+ \(skew.max_psi=0.1\)"):
-        check_skew(made / "dataset", corpus, SkewConfig(min_rows=100), tmp_path / "skew")
+        check_skew(made / "dataset", corpus, ENOUGH, tmp_path / "skew")
 
 
 def test_too_few_rows_are_shown_and_not_judged(
