@@ -8,6 +8,7 @@ import inspect
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -114,6 +115,8 @@ def _words(kind: Any) -> str:
         return f"list of {_words(parts[0])}"
     if origin is dict:
         return f"map of {_words(parts[0])} to {_words(parts[1])}"
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return " or ".join(f"`{value}`" for value in kind)
     return WORDS[kind]
 
 
