@@ -14,6 +14,9 @@ class SkewConfig(Config, frozen=True):
     """Largest population stability index of a statistic."""
     max_ks: float = 0.12
     """Largest Kolmogorov-Smirnov statistic of a statistic."""
+    max_ratio: float = 1.25
+    """How many times as large, or as small, the mean of a statistic may be in the corpus. Where few
+    pins have duplicates, counting them together moves the mean and hardly the distribution."""
     min_pins: int = 200
     """Fewer pins show nothing."""
 
@@ -21,6 +24,8 @@ class SkewConfig(Config, frozen=True):
         for name in ("recent_days", "max_psi", "max_ks", "min_pins"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"corpus.skew.{name}={getattr(self, name):g} must be positive")
+        if self.max_ratio <= 1:
+            raise ValueError(f"corpus.skew.max_ratio={self.max_ratio:g} must be above 1")
 
 
 class CorpusConfig(Config, frozen=True):

@@ -136,7 +136,8 @@ def refuse_skew(skews: list[Skew], dataset: Path, corpus: Path, config: SkewConf
     sides = [read_manifest(dataset, DATASET), read_manifest(corpus, CORPUS)]
     lines = [
         f"statistics of the corpus {corpus} are not those that training saw, beyond "
-        f"corpus.skew.max_psi={config.max_psi:g} or corpus.skew.max_ks={config.max_ks:g}:",
+        f"corpus.skew.max_psi={config.max_psi:g}, max_ks={config.max_ks:g} or "
+        f"max_ratio={config.max_ratio:g}:",
         *(
             f"  {each.feature}: PSI {each.psi:.3f}, KS {each.ks:.3f}, in the corpus "
             f"{each.ratio:.2f} times as large, over {each.num_pins:,} pins"
@@ -178,15 +179,17 @@ def _compare(
 ) -> Skew:
     histogram = make_histogram(training, corpus)
     psi, ks = population_stability(histogram), kolmogorov_smirnov(training, corpus)
+    ratio = float(corpus.mean() / training.mean()) if training.any() else 1.0
+    is_off = not 1 / config.max_ratio <= ratio <= config.max_ratio
     is_judged = is_stable and len(training) >= config.min_pins
     return Skew(
         feature=feature,
         num_pins=len(training),
         psi=psi,
         ks=ks,
-        ratio=float(corpus.mean() / training.mean()) if training.any() else 1.0,
+        ratio=ratio,
         is_judged=is_judged,
-        is_skewed=is_judged and (psi > config.max_psi or ks > config.max_ks),
+        is_skewed=is_judged and (psi > config.max_psi or ks > config.max_ks or is_off),
         edges=tuple(histogram.edges.tolist()),
         training=tuple(histogram.first.tolist()),
         corpus=tuple(histogram.second.tolist()),

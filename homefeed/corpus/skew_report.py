@@ -19,8 +19,9 @@ def render_skew(skews: Sequence[Skew], config: SkewConfig) -> str:
         "# Skew of the corpus",
         "",
         f"Values of the same pins in their last training row, of the last {config.recent_days} "
-        f"days, and in the corpus. The run stops at a PSI above {config.max_psi:g} or a KS above "
-        f"{config.max_ks:g} of a statistic that is judged; one that fades faster is not.",
+        f"days, and in the corpus. The run stops at a PSI above {config.max_psi:g}, a KS above "
+        f"{config.max_ks:g}, or a mean {config.max_ratio:g} times as large or as small, of a "
+        "statistic that is judged; one that fades faster is not.",
         "",
         "| statistic | pins | PSI | KS | corpus / training | training | corpus | verdict |",
         "| --- | ---: | ---: | ---: | ---: | --- | --- | --- |",

@@ -86,6 +86,18 @@ def test_fine_signatures_in_training_and_coarse_ones_in_the_corpus_are_found(
     assert not any(each.is_skewed for each in again)
 
 
+def test_a_mean_beyond_its_limit_is_found_where_the_distributions_are_alike(
+    events: Path, tmp_path: Path
+) -> None:
+    fine = Granularity.IMAGE_SIGNATURE
+    _, dataset, corpus = compare(events, tmp_path, fine, CANONICAL)
+    features = FeaturesConfig(pin=(Categorical(column="pin_id"),), granularity=fine)
+    blind = msgspec.structs.replace(LIMITS, max_psi=9.0, max_ks=1.0)
+    assert any(each.is_skewed for each in find_skew(dataset, corpus, features, blind))
+    blinder = msgspec.structs.replace(blind, max_ratio=9.0)
+    assert not any(each.is_skewed for each in find_skew(dataset, corpus, features, blinder))
+
+
 def test_too_few_pins_are_not_judged(tiny_dataset: Path, tmp_path: Path) -> None:
     select_corpus(tiny_dataset, CorpusConfig(), TINY_FEATURES, tmp_path / "corpus")
     skews = find_skew(tiny_dataset, tmp_path / "corpus", TINY_FEATURES, LIMITS)
