@@ -5,12 +5,13 @@ from pathlib import Path
 
 from homefeed.config import Config, from_yaml
 from homefeed.corpus.config import CorpusConfig
-from homefeed.data_checks.config import ChecksConfig, SkewConfig
+from homefeed.data_checks.config import ChecksConfig
 from homefeed.dataset.config import DatasetConfig
 from homefeed.evaluation.config import EvaluationConfig
 from homefeed.events.config import EventsConfig
 from homefeed.features.config import FeaturesConfig
 from homefeed.index.config import IndexConfig
+from homefeed.release.config import OnlineSkewConfig
 from homefeed.towers.config import TowersConfig, TrainingConfig, check_features, check_together
 
 
@@ -26,8 +27,8 @@ class Recipe(Config, frozen=True, kw_only=True):
     towers: TowersConfig = TowersConfig()
     training: TrainingConfig = TrainingConfig()
     corpus: CorpusConfig = CorpusConfig()
-    skew: SkewConfig = SkewConfig()
     index: IndexConfig = IndexConfig()
+    online_skew: OnlineSkewConfig = OnlineSkewConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
     def __post_init__(self) -> None:

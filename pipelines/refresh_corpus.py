@@ -102,14 +102,12 @@ def build_pipeline() -> GraphComponent:
             dataset = refreshed.outputs["dataset"]
             checked = check(imported.outputs["events"], dataset, part, store, channel)
 
-            # Not trained on: there is nothing to compare the corpus with.
             bundled = make_servable(
                 exported,
                 dataset,
                 part,
                 pins_per_shard,
                 checked.outputs["Output"],
-                has_examples=False,
             )
 
             written = write_users(

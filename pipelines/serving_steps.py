@@ -8,7 +8,6 @@ from kfp import dsl
 from components.build_index.component import build_index
 from components.bundle_release.component import bundle_release
 from components.check_data.component import check_data
-from components.check_skew.component import check_skew
 from components.embed_pins.component import embed_pins
 from components.fetch_profile.component import fetch_profile
 from components.materialise_users.component import materialise_users
@@ -66,8 +65,6 @@ def make_servable(
     sections: Mapping[str, Any],
     pins_per_shard: int,
     profile: Any,
-    *,
-    has_examples: bool,
 ) -> dsl.PipelineTask:
     """Selects the corpus, embeds it shard by shard, builds the index and bundles the release.
 
@@ -77,8 +74,6 @@ def make_servable(
         sections: the outputs of the step that read the recipe.
         pins_per_shard: most pins that one step embeds.
         profile: the output of a step that is the profile of the data.
-        has_examples: whether the data set has those that the towers were trained on, with which
-            the corpus is then compared before it is embedded.
 
     Returns:
         The step that bundles the release.
@@ -91,18 +86,12 @@ def make_servable(
     )
     prepare(selected, "Select the corpus", 2 * HOUR)
     corpus = selected.outputs["corpus"]
-    compared = None
-    if has_examples:
-        compared = check_skew(dataset=dataset, corpus=corpus, config=sections["skew"])
-        prepare(compared, "Compare corpus and training", 2 * HOUR)
     with dsl.ParallelFor(
         selected.outputs["Output"], name="Each shard", parallelism=MAX_SHARDS_AT_ONCE
     ) as shard:
         embedded = embed_pins(exported=exported, corpus=corpus, shard=shard)
         prepare(embedded, "Embed its pins", 6 * HOUR)
         retry(embedded)
-        if compared is not None:
-            embedded.after(compared)
 
     indexed = build_index(
         corpus=corpus,

@@ -221,10 +221,9 @@ def make_release(
         part,
         pins_per_shard,
         checked.outputs["Output"],
-        has_examples=True,
     )
     compared = check_online_skew(
-        dataset=dataset, release=bundled.outputs["release"], config=part["skew"]
+        dataset=dataset, release=bundled.outputs["release"], config=part["online_skew"]
     )
     prepare(compared, "Compare serving and training", 2 * HOUR)
 

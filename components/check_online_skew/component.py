@@ -19,7 +19,7 @@ def check_online_skew(
     Args:
         dataset: the dataset artifact.
         release: the release that was made of it.
-        config: the recipe's skew section, as YAML.
+        config: the recipe's online_skew section, as YAML.
         skew: what was compared.
         metrics: the PSI of each feature.
         report: all of it, to read; there as well where a feature is refused.
@@ -32,12 +32,12 @@ def check_online_skew(
 
         from components.metrics import log_metrics
         from homefeed.config import from_yaml
-        from homefeed.data_checks.config import SkewConfig
-        from homefeed.data_checks.skew import REPORT_FILE
         from homefeed.release import skew as checks
+        from homefeed.release.config import OnlineSkewConfig
+        from homefeed.release.skew_report import REPORT_FILE
 
         output = Path(skew.path)
-        section = from_yaml(config, SkewConfig, "skew")
+        section = from_yaml(config, OnlineSkewConfig, "online_skew")
         try:
             manifest = checks.check_online_skew(
                 Path(dataset.path), Path(release.path), section, output

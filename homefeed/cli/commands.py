@@ -136,6 +136,23 @@ def prune(
 
 
 @app.command()
+def sweep_corpus(
+    recipe: Annotated[
+        str, typer.Argument(help="The last run's: a shipped one's name, or the path of your own.")
+    ],
+    half_life: Annotated[
+        list[float] | None,
+        typer.Option(help="In days, 0 for a plain sum; repeatable. By default seven of them."),
+    ] = None,
+    work: Work = DEFAULT_WORK,
+) -> None:
+    """Show what corpora of several half-lives would have covered, on an earlier cut."""
+    from homefeed.cli.sweep import show_sweep
+
+    show_sweep(recipe, work, half_life)
+
+
+@app.command()
 def query(
     user: Annotated[str, typer.Argument(help="Id of a user; an unknown one is answered too.")],
     k: Annotated[int, typer.Option("--k", "-k", help="Most pins to return.")] = DEFAULT_K,

@@ -111,12 +111,12 @@ def _words(kind: Any) -> str:
         return " or ".join(f"`{value}`" for value in parts)
     if origin in (Union, UnionType):
         return " or ".join(map(_words, parts))
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return " or ".join(f"`{value}`" for value in kind)
     if origin is tuple:
         return f"list of {_words(parts[0])}"
     if origin is dict:
         return f"map of {_words(parts[0])} to {_words(parts[1])}"
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return " or ".join(f"`{value}`" for value in kind)
     return WORDS[kind]
 
 

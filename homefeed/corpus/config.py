@@ -4,6 +4,30 @@ from homefeed.config import Config
 from homefeed.contracts import Granularity
 
 
+class SkewConfig(Config, frozen=True):
+    """The check that statistics mean in the corpus what they meant in training."""
+
+    recent_days: int = 30
+    """Pins are compared by their last training row, if it is no older than this. Statistics with a
+    shorter half-life are reported, and not judged."""
+    max_psi: float = 0.2
+    """Largest population stability index of a statistic."""
+    max_ks: float = 0.12
+    """Largest Kolmogorov-Smirnov statistic of a statistic."""
+    max_ratio: float = 1.25
+    """How many times as large, or as small, the mean of a statistic may be in the corpus. Where few
+    pins have duplicates, counting them together moves the mean and hardly the distribution."""
+    min_pins: int = 200
+    """Fewer pins show nothing."""
+
+    def __post_init__(self) -> None:
+        for name in ("recent_days", "max_psi", "max_ks", "min_pins"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"corpus.skew.{name}={getattr(self, name):g} must be positive")
+        if self.max_ratio <= 1:
+            raise ValueError(f"corpus.skew.max_ratio={self.max_ratio:g} must be above 1")
+
+
 class CorpusConfig(Config, frozen=True):
     """Selection of the serving corpus by time-decayed engagement, of pins that may be served."""
 
@@ -29,6 +53,7 @@ class CorpusConfig(Config, frozen=True):
     granularity: Granularity | None = None
     """What is one item; null is that of the data set, and right. A coarser one counts together
     what training counted apart: it is here so that the skew check can be seen to find it."""
+    skew: SkewConfig = SkewConfig()
 
     def __post_init__(self) -> None:
         if self.max_pins < 1:

@@ -69,38 +69,3 @@ class ChecksConfig(Config, frozen=True):
                     f"checks.ranges names {name!r}: [{low:g}, {high:g}]; it takes pins.COLUMN or "
                     "users.COLUMN, and the smallest value before the largest"
                 )
-
-
-class SkewConfig(Config, frozen=True):
-    """Checks that corpus and serving see the features that the towers were trained on.
-
-    Distributions are compared by the population stability index (PSI) over ten equal parts of the
-    training side, and by Kolmogorov and Smirnov's distance (KS), the largest difference of shares;
-    statistics pair by pair as well.
-    """
-
-    recent_days: float = 1.0
-    """Training rows of the last so many days before serving time are compared: statistics age, and
-    the more so the longer ago they were taken."""
-    min_rows: int = 500
-    """With fewer of such rows nothing is judged: differences would be chance."""
-    min_half_lives: float = 20.0
-    """Statistics are judged whose half-life is at least so many times `recent_days`; the others
-    move by themselves from day to day, and are only shown."""
-    max_psi: float = 0.1
-    """Of a feature; more stops the run."""
-    max_ks: float = 0.12
-    """Of a number; more stops the run."""
-    max_moved: float = 0.05
-    """Largest share of rows for which a statistic of their pin is half as large again in the
-    corpus, or smaller by a third; more stops the run."""
-    max_unknown_rise: float = 0.05
-    """The most by which the share of values that are out of vocabulary may rise from training to
-    serving."""
-
-    def __post_init__(self) -> None:
-        for name in ("recent_days", "max_psi", "max_ks", "max_moved", "max_unknown_rise"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"skew.{name}={getattr(self, name):g} must be positive")
-        if self.min_rows < 1:
-            raise ValueError(f"skew.min_rows={self.min_rows} must be at least 1")

@@ -9,9 +9,6 @@ from ibis import _
 
 from homefeed.config import to_builtins
 from homefeed.contracts import Column, Manifest, read_manifest, write_manifest
-from homefeed.data_checks.comparison import Comparison, compare_categories, compare_numbers
-from homefeed.data_checks.config import SkewConfig
-from homefeed.data_checks.skew import Skew, conclude
 from homefeed.dataset.history import SECONDS_AN_HOUR
 from homefeed.dataset.layout import DATASET, EXAMPLES_FOLDER, TRAIN, USER_INDEX, VALIDATION
 from homefeed.dataset.statistics import SECONDS_A_DAY
@@ -37,6 +34,9 @@ from homefeed.features.encoder import (
 )
 from homefeed.features.users import UserRecord
 from homefeed.release.bundle import RELEASE, Release, read_release_manifest
+from homefeed.release.comparison import Comparison, compare_categories, compare_numbers
+from homefeed.release.config import OnlineSkewConfig
+from homefeed.release.skew_report import Skew, conclude
 from homefeed.release.user_tower import UserTower
 from homefeed.release.users import USERS, UserSnapshot
 from homefeed.towers.data import HISTORY_COLUMNS, EncodedDataset, Histories
@@ -45,11 +45,6 @@ ONLINE_SKEW = "online_skew"
 """Kind of the artifact."""
 MAX_ROWS = 20_000
 """So many recent training rows at most are encoded: more do not change a distribution."""
-CAUSES = (
-    "Users that are encoded otherwise are usually of a snapshot that was made of another data set, "
-    "of another encoder (features.json), of columns that were filled or cast in another way, or of "
-    "histories with other actions, ids or order. Make both sides alike, then run again."
-)
 
 
 class Sides(NamedTuple):
@@ -68,7 +63,9 @@ class Sides(NamedTuple):
     served_lengths: np.ndarray
 
 
-def check_online_skew(dataset: Path, release: Path, config: SkewConfig, output: Path) -> Manifest:
+def check_online_skew(
+    dataset: Path, release: Path, config: OnlineSkewConfig, output: Path
+) -> Manifest:
     """Compares recent training rows with what the handler makes of the snapshot for their users.
 
     Each row's user is looked up in the release's snapshot and encoded as the handler does, so that
@@ -81,7 +78,7 @@ def check_online_skew(dataset: Path, release: Path, config: SkewConfig, output: 
     Args:
         dataset: the dataset artifact, with examples.
         release: the release that was made of it.
-        config: the skew section of a recipe.
+        config: the online_skew section of a recipe.
         output: folder of the artifact: the comparisons, and a report to read.
 
     Returns:
@@ -101,13 +98,7 @@ def check_online_skew(dataset: Path, release: Path, config: SkewConfig, output: 
         sides = _encode(dataset, Release(release, served), encoder, rows)
         num_rows = len(sides.trained_lengths)
         comparisons = _compare(encoder, sides) if num_rows else []
-    skew = Skew(
-        title="Users' features in training and serving",
-        found_in="serving",
-        num_rows=num_rows,
-        comparisons=tuple(comparisons),
-        causes=CAUSES,
-    )
+    skew = Skew(num_rows=num_rows, comparisons=tuple(comparisons))
     conclude(skew, config, output)
     return write_manifest(
         output,

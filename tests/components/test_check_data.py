@@ -6,31 +6,20 @@ import pytest
 from kfp import dsl
 
 from components.check_data.component import check_data
-from components.check_online_skew.component import check_online_skew
-from components.check_skew.component import check_skew
 from components.fetch_profile.component import fetch_profile
-from homefeed.config import Config, to_yaml
-from homefeed.corpus.config import CorpusConfig
-from homefeed.corpus.select import select_corpus
+from homefeed.config import to_yaml
 from homefeed.data_checks.check import read_profile
-from homefeed.data_checks.config import ChecksConfig, SkewConfig
+from homefeed.data_checks.config import ChecksConfig
 from homefeed.data_checks.layout import Profile
-from tests.data_fixtures import TINY_FEATURES
-from tests.evaluation.known_release import build_known_release
 
 
 class Outputs:
-    """What a check writes."""
+    """What the check writes."""
 
     def __init__(self, folder: Path) -> None:
-        self.artifact = dsl.Artifact("found", str(folder / "found"))
+        self.checks = dsl.Artifact("checks", str(folder / "checks"))
         self.metrics = dsl.Metrics("metrics", str(folder / "metrics"))
         self.report = dsl.HTML("report", str(folder / "report"))
-
-    def run(self, component: Any, *inputs: Any, config: Config, more: tuple[str, ...] = ()) -> Any:
-        artifacts = [dsl.Artifact(uri=str(path)) for path in inputs]
-        written = (self.artifact, self.metrics, self.report)
-        return component.python_func(*artifacts, to_yaml(config), *more, *written)
 
     @property
     def page(self) -> str:
@@ -42,16 +31,19 @@ def outputs(tmp_path: Path) -> Outputs:
     return Outputs(tmp_path)
 
 
-def check(outputs: Outputs, events: Path, dataset: Path, previous: str = "", **limits: Any) -> str:
-    config = ChecksConfig(**limits)
-    return outputs.run(check_data, events, dataset, config=config, more=(previous,))
+def check(outputs: Outputs, events: Path, dataset: Path, previous: str = "") -> str:
+    component: Any = check_data
+    inputs = (dsl.Dataset(uri=str(events)), dsl.Dataset(uri=str(dataset)))
+    config = to_yaml(ChecksConfig())
+    written = (outputs.checks, outputs.metrics, outputs.report)
+    return component.python_func(*inputs, config, previous, *written)
 
 
 def test_it_hands_on_the_profile_without_its_days_and_shows_metrics_and_report(
     outputs: Outputs, tiny_events: Path, tiny_dataset: Path
 ) -> None:
     handed = msgspec.json.decode(check(outputs, tiny_events, tiny_dataset), type=Profile)
-    profile = read_profile(Path(outputs.artifact.path))
+    profile = read_profile(Path(outputs.checks.path))
     assert profile.days
     assert handed == msgspec.structs.replace(profile, days={})
     assert outputs.metrics.metadata["num_users"] == 40
@@ -80,32 +72,3 @@ def test_refused_data_leave_a_report(
 def test_without_a_store_there_is_no_previous_profile() -> None:
     component: Any = fetch_profile
     assert component.python_func("", "production") == ""
-
-
-def test_skew_is_shown_as_metrics_and_report(
-    outputs: Outputs, tiny_dataset: Path, tmp_path: Path
-) -> None:
-    corpus = tmp_path / "corpus"
-    select_corpus(tiny_dataset, CorpusConfig(window_days=None), TINY_FEATURES, corpus)
-    outputs.run(check_skew, tiny_dataset, corpus, config=SkewConfig())
-    assert outputs.metrics.metadata["PSI of quality"] == 0.0
-    assert "Pins&#39; features in training and corpus" in outputs.page
-
-
-def test_skew_that_is_refused_leaves_a_report(
-    outputs: Outputs, tiny_dataset: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    release = build_known_release(tiny_dataset, tmp_path / "known").folder
-    # Of all days, and of few half-lives: what users did since would then count as skew.
-    config = SkewConfig(recent_days=30.0, max_psi=1e-12, max_ks=1e-12, max_unknown_rise=1e-12)
-    outputs.run(check_online_skew, tiny_dataset, release, config=config)
-    assert outputs.metrics.metadata["PSI of age"] == 0.0
-    corpus = tmp_path / "known" / "corpus"
-    (tmp_path / "other").mkdir()
-    refused = Outputs(tmp_path / "other")
-    with pytest.raises(SystemExit):
-        refused.run(
-            check_skew, tiny_dataset, corpus, config=SkewConfig(recent_days=14.0, max_psi=1e-12)
-        )
-    assert capfd.readouterr().out.startswith("check_skew failed: Pins' features")
-    assert "too far" in refused.page

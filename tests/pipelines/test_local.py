@@ -24,7 +24,6 @@ STAGES = (
     "train_towers",
     "export_towers",
     "select_corpus",
-    "check_skew",
     "embed_pins",
     "build_index",
     "bundle_release",

@@ -6,19 +6,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from homefeed.config import from_yaml
 from homefeed.contracts import MANIFEST_FILE
-from homefeed.data_checks.config import SkewConfig
-from homefeed.data_checks.skew import COMPARISONS_FILE, REPORT_FILE, Skew
 from homefeed.dataset.build import build_dataset
 from homefeed.dataset.config import DatasetConfig
 from homefeed.features.config import FeaturesConfig, HistoryConfig, Numeric
 from homefeed.features.encoder import FEATURES_FILE, FeatureEncoder, Vocabulary
+from homefeed.release.config import OnlineSkewConfig
 from homefeed.release.skew import check_online_skew
+from homefeed.release.skew_report import COMPARISONS_FILE, REPORT_FILE, Skew
 from homefeed.release.write_users import write_user_snapshot
 from tests.data_fixtures import TINY_FEATURES
 from tests.evaluation.known_release import KnownRelease, build_known_release
 
-ALL_DAYS = SkewConfig(recent_days=30.0, min_rows=100)
+ALL_DAYS = OnlineSkewConfig(recent_days=30.0, min_rows=100)
 FEATURES = FeaturesConfig(
     user=(*TINY_FEATURES.user, Numeric(column="karma")),
     pin=TINY_FEATURES.pin,
@@ -79,11 +80,11 @@ def test_a_feature_that_reaches_serving_in_another_form_is_refused(
     ages = pq.read_table(known.dataset / "users.parquet")["age"].to_pylist()
     other = [None if age is None else f"{age}.0" for age in ages]
     release = with_snapshot(known, tmp_path, "users.parquet", age=other)
-    with pytest.raises(ValueError, match="trained on other values than the serving") as refused:
+    with pytest.raises(ValueError, match="trained on other values than serving") as refused:
         check_online_skew(known.dataset, release, ALL_DAYS, tmp_path / "skew")
     (line,) = [line for line in str(refused.value).splitlines() if line.startswith("  ")]
     assert line.startswith("  age: PSI ")
-    assert line.endswith("-> 100.0% (skew.max_unknown_rise=0.05)")
+    assert line.endswith("-> 100.0% (online_skew.max_unknown_rise=0.05)")
     assert "too far" in (tmp_path / "skew" / REPORT_FILE).read_text()
     assert not (tmp_path / "skew" / MANIFEST_FILE).exists()
 
@@ -125,7 +126,20 @@ def test_too_few_rows_are_not_judged(
     known: KnownRelease, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for days in (1.0, 1e-9):
-        config = SkewConfig(recent_days=days)
+        config = OnlineSkewConfig(recent_days=days)
         check_online_skew(known.dataset, known.folder, config, tmp_path / f"{days}")
         assert "is not judged" in capfd.readouterr().err
     assert compared(tmp_path / "1e-09").num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("recent_days: 0", "online_skew.recent_days=0 must be positive"),
+        ("max_psi: -1", "online_skew.max_psi=-1 must be positive"),
+        ("min_rows: 0", "online_skew.min_rows=0 must be at least 1"),
+    ],
+)
+def test_what_cannot_be_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        from_yaml(text, OnlineSkewConfig, "recipe")

@@ -10,10 +10,6 @@ FLOOR = 0.005
 NUM_CATEGORIES = 20
 """So many of the most frequent expected categories are parts of their own, the others one part."""
 
-MOVED_FACTOR = 1.5
-FEW = 10.0
-"""Added to both counts of a pair: small ones may double within a day."""
-
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """One feature on both sides; each side's shares of the same parts add up to 1."""
@@ -29,8 +25,6 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Share of values out of vocabulary, expected and found; None where there is no vocabulary."""
     medians: tuple[float, float] | None = None
     """Of numbers, expected and found."""
-    moved: float | None = None
-    """Of numbers that are pairs: the share of pairs that are far apart; see `share_moved`."""
     is_judged: bool = True
     """Whether the limits hold for it."""
 
@@ -113,15 +107,6 @@ def largest_difference(expected: np.ndarray, found: np.ndarray) -> float:
         for side in (expected, found)
     ]
     return float(np.abs(below[0] - below[1]).max())
-
-
-def share_moved(expected: np.ndarray, found: np.ndarray) -> float:
-    """Share of pairs of counts [N] whose ratio is beyond `MOVED_FACTOR`, either way.
-
-    Where a few pins count far too much, neither distribution changes by much, but their pairs do.
-    """
-    ratio = (found + FEW) / (expected + FEW)
-    return float(np.mean((ratio > MOVED_FACTOR) | (ratio < 1 / MOVED_FACTOR)))
 
 
 def _name_parts(edges: np.ndarray) -> list[str]:

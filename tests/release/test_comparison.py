@@ -3,12 +3,11 @@ import math
 import numpy as np
 import pytest
 
-from homefeed.data_checks.comparison import (
+from homefeed.release.comparison import (
     FLOOR,
     compare_categories,
     compare_numbers,
     population_stability,
-    share_moved,
 )
 
 NAN = float("nan")
@@ -78,9 +77,3 @@ def test_rare_categories_share_a_part() -> None:
     assert compared.parts[0] == "2"
     assert compared.expected[-1] == pytest.approx(sum(range(1, 11)) / sum(range(1, 31)))
     assert compared.psi == 0.0
-
-
-def test_pairs_that_are_far_apart_are_counted_and_small_counts_are_not() -> None:
-    expected = np.array([100.0, 100, 100, 100, 1, 0])
-    found = np.array([101.0, 155, 156, 63, 3, 5])
-    assert share_moved(expected, found) == 2 / 6
