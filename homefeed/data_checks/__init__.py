@@ -1,1 +1,1 @@
-"""Stage 3: is the data fit to train on; and the arithmetic of comparing two distributions."""
+"""Stage 2, at its end: are the data fit to train on."""
