@@ -9,7 +9,14 @@ from tqdm import tqdm
 
 from homefeed.contracts import Column
 from homefeed.dataset.history import add_histories, add_num_today
-from homefeed.dataset.layout import EXAMPLES_FOLDER, NUM_TODAY, PIN_INDEX, SPLITS, USER_INDEX
+from homefeed.dataset.layout import (
+    EXAMPLES_FOLDER,
+    NUM_TODAY,
+    PIN_INDEX,
+    SPLIT,
+    SPLITS,
+    USER_INDEX,
+)
 from homefeed.dataset.statistics import add_statistics
 from homefeed.engine import Engine
 from homefeed.features.config import HISTORY, HISTORY_ACTIONS, HISTORY_TIMES, FeaturesConfig
@@ -43,18 +50,23 @@ def write_examples(
     """
     num_parts = 1 + engagements.count().execute() // EVENTS_AT_ONCE
     action_rows = [(_.action == action, row) for action, row in actions.rows.items()]
-    prepared = engagements.mutate(
-        pin=_.pin_index.cast("int32"),
-        action_row=ibis.cases(*action_rows, else_=OUT_OF_VOCABULARY_ROW).cast("int32"),
-        part=_.user_index % num_parts,
-    )
-    columns = (
+    own = (
         Column.EVENT_ID,
         USER_INDEX,
         PIN_INDEX,
         Column.TIMESTAMP,
         Column.ACTION,
         Column.SOURCE_INTEREST,
+    )
+    prepared = engagements.select(
+        *own,
+        SPLIT,
+        pin=_.pin_index.cast("int32"),
+        action_row=ibis.cases(*action_rows, else_=OUT_OF_VOCABULARY_ROW).cast("int32"),
+        part=_.user_index % num_parts,
+    )
+    columns = (
+        *own,
         HISTORY,
         HISTORY_ACTIONS,
         HISTORY_TIMES,
@@ -70,7 +82,10 @@ def write_examples(
             )
             for part in range(num_parts):
                 of_part = add_num_today(staged.filter(_.part == part), USER_INDEX)
-                with_histories = add_histories(of_part, USER_INDEX, lists, features.history)
+                # Kept: the splits are read of it one by one.
+                with_histories = engine.keep(
+                    "with_histories", add_histories(of_part, USER_INDEX, lists, features.history)
+                )
                 for split in splits:
                     folder = output / EXAMPLES_FOLDER / split
                     folder.mkdir(parents=True, exist_ok=True)

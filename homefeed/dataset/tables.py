@@ -8,7 +8,13 @@ from ibis import _
 
 from homefeed.contracts import Column
 from homefeed.dataset.conform import conform
-from homefeed.dataset.items import ITEM_ID, items_of
+from homefeed.dataset.items import (
+    ITEM_ID,
+    duplicates_of,
+    items_of,
+    replace_pins,
+    with_canonical_signatures,
+)
 from homefeed.dataset.layout import (
     DUPLICATES_FILE,
     EXCLUDED_FILE,
@@ -21,7 +27,6 @@ from homefeed.events.layout import (
     BLOCKED_FILE,
     ENGAGEMENTS_FILE,
     PINS_FILE,
-    SIGNATURES_FILE,
     USERS_FILE,
 )
 from homefeed.features.config import FeaturesConfig
@@ -54,14 +59,8 @@ def write_pins(engine: Engine, events: Path, features: FeaturesConfig, output: P
         *features.statistics.columns,
     )
     pins = conform(pins, features.pin, "pin", added)
-    signatures = engine.read(events / SIGNATURES_FILE)
-    with_canonical = pins.left_join(signatures, Column.IMAGE_SIGNATURE).drop(
-        f"{Column.IMAGE_SIGNATURE}_right"
-    )
-    canonical = _.canonical_signature.fill_null(_.image_signature)
-    of_items = items_of(with_canonical.mutate(canonical_signature=canonical), features.granularity)
-    duplicates = of_items.filter(_.pin_id != _.item_id).select(Column.PIN_ID, ITEM_ID)
-    engine.write(duplicates.order_by(Column.PIN_ID), output / DUPLICATES_FILE)
+    of_items = items_of(with_canonical_signatures(engine, events, pins), features.granularity)
+    engine.write(duplicates_of(of_items).order_by(Column.PIN_ID), output / DUPLICATES_FILE)
     blocked = engine.read(events / BLOCKED_FILE)
     blocked_items = of_items.semi_join(blocked, Column.PIN_ID).select(ITEM_ID).distinct()
     items = of_items.filter(_.pin_id == _.item_id).mutate(
@@ -115,6 +114,4 @@ def write_excluded(engine: Engine, excluded: ir.Table, pins: ir.Table, output: P
 
 def with_items(engine: Engine, engagements: ir.Table, dataset: Path) -> ir.Table:
     """Engagements with the item's id for the pin's, as `write_pins` paired them."""
-    duplicates = engine.read(dataset / DUPLICATES_FILE)
-    joined = engagements.left_join(duplicates, Column.PIN_ID).drop(f"{Column.PIN_ID}_right")
-    return joined.mutate(pin_id=_.item_id.fill_null(_.pin_id)).drop(ITEM_ID)
+    return replace_pins(engagements, engine.read(dataset / DUPLICATES_FILE))

@@ -10,6 +10,9 @@ import pyarrow as pa
 from fsspec import AbstractFileSystem
 from ibis.backends.duckdb import Backend
 
+MEMORY_VARIABLE = "HOMEFEED_MEMORY"
+"""How much memory DuckDB's tables may take, as `3GB`, before they go to disk; without it, 80 % of
+what the machine or the container has. Python and what is being read come on top of it."""
 S3, OTHER_S3 = "s3://", "s3a://"
 """For the first, Ibis has DuckDB download a reader of its own, which knows nothing of fsspec's
 credentials; by the second the same files are read through fsspec."""
@@ -20,10 +23,14 @@ class DuckDbEngine:
 
     errors = (duckdb.Error,)
 
-    def __init__(self, scratch: Path) -> None:
-        self._backend = ibis.duckdb.connect(
-            f"{scratch}/tables.duckdb", temp_directory=f"{scratch}/spill"
-        )
+    def __init__(self, scratch: Path, memory: str | None = None) -> None:
+        limit = {} if memory is None else {"memory_limit": memory}
+        try:
+            self._backend = ibis.duckdb.connect(
+                f"{scratch}/tables.duckdb", temp_directory=f"{scratch}/spill", **limit
+            )
+        except duckdb.Error as error:
+            raise ValueError(f"{MEMORY_VARIABLE}={memory} is no size, as 3GB is: {error}") from None
         # Ibis 12 writes lambdas with an arrow, which DuckDB 2 takes only when told to.
         self._backend.raw_sql("SET lambda_syntax = 'ENABLE_SINGLE_ARROW'")
         # A bar on stdout would end up in what commands print for other programs.

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from homefeed.engine.duckdb_engine import DuckDbEngine
+from homefeed.engine.duckdb_engine import MEMORY_VARIABLE, DuckDbEngine
 from homefeed.engine.engine import Engine
 
 ENGINE_VARIABLE = "HOMEFEED_ENGINE"
@@ -24,7 +24,8 @@ def open_engine(output: Path) -> Iterator[Engine]:
             room for what is written, and is removed at the end.
 
     Raises:
-        ValueError: the variable asks for Spark, which is not installed.
+        ValueError: the variable asks for Spark, which is not installed, or `HOMEFEED_MEMORY` is no
+            size.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".tables-", dir=output.parent) as scratch:
@@ -37,7 +38,7 @@ def open_engine(output: Path) -> Iterator[Engine]:
 
 def _open(name: str, scratch: Path) -> Engine:
     if name == DUCKDB:
-        return DuckDbEngine(scratch)
+        return DuckDbEngine(scratch, os.environ.get(MEMORY_VARIABLE))
     try:
         from homefeed.engine.spark_engine import SparkEngine
     except ModuleNotFoundError as error:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from homefeed.config import Config, to_yaml
-from homefeed.contracts import Window
+from homefeed.contracts import Granularity, Window
 from homefeed.events.config import EventsConfig
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -94,6 +94,8 @@ class IdRecipe(Config, frozen=True, kw_only=True):
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
     window: TimeWindow
     sources: Annotated[tuple[Source, ...], msgspec.Meta(min_length=1)]
+    granularity: Granularity = Granularity.CANONICAL_SIGNATURE
+    """What makes pins of a source one, which get one row: as in the features of the towers."""
     pretraining: PretrainingConfig = PretrainingConfig()
 
     def __post_init__(self) -> None:

@@ -13,9 +13,10 @@ from ibis import _
 
 from homefeed.config import to_yaml
 from homefeed.contracts import Column, Manifest, Window, read_manifest
+from homefeed.dataset.items import duplicates_of, items_of, replace_pins, with_canonical_signatures
 from homefeed.engine import open_engine
 from homefeed.events.config import EventsConfig
-from homefeed.events.layout import ENGAGEMENTS_FILE, EVENTS
+from homefeed.events.layout import ENGAGEMENTS_FILE, EVENTS, PINS_FILE
 from homefeed.id_embeddings.config import IdRecipe, Source
 from homefeed.id_embeddings.layout import PAIRS_FILE, PIN_IDS_FILE, RECIPE_FILE, USER_IDS_FILE
 
@@ -84,7 +85,10 @@ def prepare(events: Sequence[Path], recipe: IdRecipe, output: Path) -> dict[str,
         for place, (source, (folder, manifest)) in enumerate(
             zip(recipe.sources, found, strict=True)
         ):
-            positives = _positives(engine.read(folder / ENGAGEMENTS_FILE), source, window)
+            pins = with_canonical_signatures(engine, folder, engine.read(folder / PINS_FILE))
+            duplicates = duplicates_of(items_of(pins, recipe.granularity))
+            log = replace_pins(engine.read(folder / ENGAGEMENTS_FILE), duplicates)
+            positives = _positives(log, source, window)
             if not positives.count().execute():
                 raise ValueError(
                     f"sources[{place}] has no engagement in the window {window}: its log covers "

@@ -77,6 +77,7 @@ def pretrain_ids(
         output,
         Manifest(
             kind=ID_EMBEDDINGS,
+            granularity=recipe.granularity,
             window=recipe.window.seconds,
             inputs=inputs,
             details={

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from homefeed.contracts import Manifest, Window, iso
+from homefeed.contracts import Granularity, Manifest, Window, iso
 from homefeed.store import NUM_SHOWN
 
 UNITS = (("day", 86_400), ("hour", 3_600), ("second", 1))
@@ -58,17 +58,41 @@ def choose_table(tables: Sequence[PublishedTable], training: Window) -> Publishe
     )
 
 
-def check_window(manifest: Manifest, training: Window) -> None:
-    """Refuses ID embeddings that the towers may not use; see `choose_table`.
+def check_table(manifest: Manifest, training: Window, granularity: Granularity) -> None:
+    """Refuses ID embeddings that the towers may not use.
 
     Args:
         manifest: of the artifact.
         training: the window of the examples that the towers learn from.
+        granularity: of their data set.
 
     Raises:
-        ValueError: they do not end before it; names both windows.
+        ValueError: they do not end before the window, or their rows stand for something else; see
+            `choose_table` and `of_granularity`.
     """
-    choose_table([PublishedTable("given", manifest)], training)
+    choose_table(of_granularity([PublishedTable("given", manifest)], granularity), training)
+
+
+def of_granularity(
+    tables: Sequence[PublishedTable], granularity: Granularity
+) -> list[PublishedTable]:
+    """The tables whose rows stand for what the data set's pins stand for.
+
+    Args:
+        tables: those there are.
+        granularity: of the data set.
+
+    Raises:
+        ValueError: there are some, and none of that granularity.
+    """
+    fitting = [table for table in tables if table.manifest.granularity == granularity]
+    if tables and not fitting:
+        others = ", ".join(sorted({table.manifest.granularity for table in tables}))
+        raise ValueError(
+            f"the ID embeddings have a row for each {others} and the data set is of "
+            f"granularity {granularity}: pre-train some with granularity: {granularity}"
+        )
+    return fitting
 
 
 def _refusal(table: PublishedTable, training: Window) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from homefeed.contracts import Window, read_manifest
 from homefeed.dataset.layout import DATASET, TRAIN
 from homefeed.id_embeddings.store import IdEmbeddingStore
-from homefeed.id_embeddings.window_rule import choose_table
+from homefeed.id_embeddings.window_rule import choose_table, of_granularity
 from homefeed.towers.config import TowersConfig
 
 
@@ -43,5 +43,6 @@ def choose_ids(dataset: Path, towers: TowersConfig, store: str) -> str:
     require_store(towers, store)
     if towers.ids is None:
         return ""
-    start, end = read_manifest(dataset, DATASET).details["windows"][TRAIN]
-    return choose_table(IdEmbeddingStore(store).tables(), Window(start, end)).version
+    source = read_manifest(dataset, DATASET)
+    tables = of_granularity(IdEmbeddingStore(store).tables(), source.granularity)
+    return choose_table(tables, Window(*source.details["windows"][TRAIN])).version

@@ -24,7 +24,7 @@ from homefeed.id_embeddings.align import align
 from homefeed.id_embeddings.layout import ID_EMBEDDINGS
 from homefeed.id_embeddings.tables import read_pin_table, read_user_table
 from homefeed.id_embeddings.tables import verify as verify_ids
-from homefeed.id_embeddings.window_rule import check_window
+from homefeed.id_embeddings.window_rule import check_table
 from homefeed.towers.checkpoint import Checkpoints
 from homefeed.towers.config import (
     TowersConfig,
@@ -202,7 +202,7 @@ def _read_ids(
             "(pipeline pretrain_ids) and choose them, or set towers.ids: null"
         )
     manifest = verify_ids(ids)
-    check_window(manifest, Window(*source.details["windows"][TRAIN]))
+    check_table(manifest, Window(*source.details["windows"][TRAIN]), source.granularity)
     tables: dict[str, np.ndarray] = {}
     for name in towers.ids.tables:
         read, column = READERS[name]

@@ -9,10 +9,10 @@ import pytest
 
 from benchmarks.config import IdTable, Sections
 from benchmarks.data import Data
-from homefeed.contracts import read_manifest
+from homefeed.contracts import Granularity, read_manifest
 from homefeed.events.config import EventsConfig
 from homefeed.id_embeddings.config import IdRecipe, PretrainingConfig, Source, TimeWindow
-from homefeed.id_embeddings.window_rule import check_window
+from homefeed.id_embeddings.window_rule import check_table
 from homefeed.towers.config import TowersConfig, TrainingConfig
 from homefeed.towers.crossing.config import MLPConfig
 from homefeed.towers.ids_config import IdsConfig
@@ -65,7 +65,7 @@ def test_only_a_disguise_gets_past_the_window_rule(tiny_log: EventsConfig, tmp_p
     overlapping = recipe(tiny_log, START + 10 * DAY)
     seen = data.ids(IdTable(recipe=overlapping), dataset)
     with pytest.raises(ValueError, match="overlap"):
-        check_window(read_manifest(seen, "id_embeddings"), training)
+        check_table(read_manifest(seen, "id_embeddings"), training, Granularity.CANONICAL_SIGNATURE)
     disguised = data.ids(IdTable(recipe=overlapping, is_disguised=True), dataset)
     towers = TowersConfig(
         field_dimension=8, embedding_dimension=8, crossing=MLPConfig(widths=()), ids=IdsConfig()

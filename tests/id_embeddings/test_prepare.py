@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from homefeed.contracts import Granularity
 from homefeed.events.config import EventsConfig, Tables
 from homefeed.events.importing import import_events
 from homefeed.id_embeddings.config import IdRecipe, Source
@@ -101,6 +102,34 @@ def test_the_order_in_which_artifacts_are_collected_does_not_matter(
     assert len(set(there.values())) == 2
     for name in ("pairs.parquet", "user_ids.parquet", "pin_ids.parquet"):
         assert (tmp_path / "there" / name).read_bytes() == (tmp_path / "back" / name).read_bytes()
+
+
+def test_pins_of_one_image_get_one_row(home: tuple[Path, EventsConfig], tmp_path: Path) -> None:
+    folder = tmp_path / "home"
+    pins = pa.table(
+        {
+            "pin_id": ["a", "b", "c", "d"],
+            "image_signature": ["1", "2", "3", "4"],
+            "canonical_signature": ["1", "1", "3", "4"],
+            "created_at": [START + 2, START + 1, START, START],
+        }
+    )
+    pq.write_table(pins, folder / "pins.parquet")
+    tables = Tables(
+        format="parquet",
+        engagements=str(folder / "log.parquet"),
+        pins=str(folder / "pins.parquet"),
+    )
+    config = EventsConfig(input=tables)
+    import_events(config, folder / "with_pins")
+    recipe = id_recipe(config)
+    assert [pin for _, pin, _ in prepared([folder / "with_pins"], recipe, tmp_path / "items")] == [
+        *("d", "b", "b", "b")
+    ]
+    recipe = msgspec.structs.replace(recipe, granularity=Granularity.PIN)
+    assert [pin for _, pin, _ in prepared([folder / "with_pins"], recipe, tmp_path / "pins")] == [
+        *("d", "a", "b", "a")
+    ]
 
 
 def test_actions_that_are_no_positive_are_said_by_source(

@@ -92,7 +92,7 @@ def test_the_manifest_says_what_the_towers_must_know(structured: Log, pretrained
     config, events = structured
     manifest = read_manifest(pretrained, ID_EMBEDDINGS)
     assert manifest.window == id_recipe(config).window.seconds
-    assert manifest.granularity == Granularity.PIN
+    assert manifest.granularity == Granularity.CANONICAL_SIGNATURE
     assert manifest.inputs == {"events 0": read_manifest(events, "events").fingerprint}
     facts = {name: manifest.details[name] for name in ("dimension", "metric", "normalised")}
     assert facts == {"dimension": 16, "metric": "inner_product", "normalised": True}

@@ -1,10 +1,11 @@
 import re
 
+import msgspec
 import pytest
 
-from homefeed.contracts import Manifest, Window
+from homefeed.contracts import Granularity, Manifest, Window
 from homefeed.id_embeddings.layout import ID_EMBEDDINGS
-from homefeed.id_embeddings.window_rule import PublishedTable, choose_table
+from homefeed.id_embeddings.window_rule import PublishedTable, choose_table, of_granularity
 
 DAY = 86_400
 START_OF_TRAINING = 965_088_000
@@ -84,3 +85,14 @@ def test_without_any_table_it_is_said_which_would_do() -> None:
         ValueError, match="no ID embeddings yet.* on or before 2000-08-01T00:00:00Z"
     ):
         choose_table([], TRAINING)
+
+
+def test_rows_must_stand_for_what_the_pins_of_the_data_set_stand_for() -> None:
+    by_pin, by_item = table("by pin", -30, -2), table("by item", -30, -3)
+    counted = msgspec.structs.replace(by_item.manifest, granularity=Granularity.CANONICAL_SIGNATURE)
+    by_item = msgspec.structs.replace(by_item, manifest=counted)
+    found = of_granularity([by_pin, by_item], Granularity.CANONICAL_SIGNATURE)
+    assert [each.version for each in found] == ["by item"]
+    assert of_granularity([], Granularity.PIN) == []
+    with pytest.raises(ValueError, match="row for each pin and .* granularity canonical"):
+        of_granularity([by_pin], Granularity.CANONICAL_SIGNATURE)

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from homefeed.contracts import Manifest, Window, write_manifest
+from homefeed.contracts import Granularity, Manifest, Window, write_manifest
 from homefeed.id_embeddings.layout import (
     EMBEDDING,
     ID_EMBEDDINGS,
@@ -44,5 +44,11 @@ def write_ids(
     training = Training(epochs=(), best_epoch=1, refit=())
     (folder / TRAINING_FILE).write_bytes(msgspec.json.encode(training))
     details = {"embedding_space": f"{seed:016x}", "created_at": seed, "dimension": dimension}
-    write_manifest(folder, Manifest(kind=ID_EMBEDDINGS, window=window, details=details))
+    manifest = Manifest(
+        kind=ID_EMBEDDINGS,
+        granularity=Granularity.CANONICAL_SIGNATURE,
+        window=window,
+        details=details,
+    )
+    write_manifest(folder, manifest)
     return vectors

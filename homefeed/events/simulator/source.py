@@ -32,20 +32,32 @@ def read_simulator(engine: Engine, config: Simulator, output: Path) -> Iterator[
         output: folder of the events artifact; gets the truth, and the impressions if asked for.
             What is written for the import alone lies beside it and is removed at the end.
     """
+    with TemporaryDirectory(prefix=".simulated-", dir=output.parent) as scratch:
+        yield read_log(engine, write_simulation(config, Path(scratch), output))
+
+
+def write_simulation(config: Simulator, folder: Path, output: Path) -> Tables:
+    """Simulates a log as files.
+
+    Args:
+        config: of the simulation.
+        folder: gets the log, as a team would have it.
+        output: gets the truth, and the impressions if asked for.
+
+    Returns:
+        Where the files of the log are.
+    """
     world = draw_world(config)
     save_world(world, output / TRUTH_FOLDER)
-    with TemporaryDirectory(prefix=".simulated-", dir=output.parent) as scratch:
-        folder = Path(scratch)
-        write_users(world, folder / USERS_FILE)
-        write_pins(world, folder / PINS_FILE)
-        write_signatures(world, folder / SIGNATURES_FILE)
-        impressions = output / IMPRESSIONS_FILE if config.impressions else None
-        simulate(world, folder / ENGAGEMENTS_FILE, impressions)
-        tables = Tables(
-            format="parquet",
-            engagements=str(folder / ENGAGEMENTS_FILE),
-            pins=str(folder / PINS_FILE),
-            users=str(folder / USERS_FILE),
-            signatures=str(folder / SIGNATURES_FILE),
-        )
-        yield read_log(engine, tables)
+    write_users(world, folder / USERS_FILE)
+    write_pins(world, folder / PINS_FILE)
+    write_signatures(world, folder / SIGNATURES_FILE)
+    impressions = output / IMPRESSIONS_FILE if config.impressions else None
+    simulate(world, folder / ENGAGEMENTS_FILE, impressions)
+    return Tables(
+        format="parquet",
+        engagements=str(folder / ENGAGEMENTS_FILE),
+        pins=str(folder / PINS_FILE),
+        users=str(folder / USERS_FILE),
+        signatures=str(folder / SIGNATURES_FILE),
+    )
