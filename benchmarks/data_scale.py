@@ -3,11 +3,12 @@
     python -m benchmarks.data_scale [ROWS ...]
 
 writes `docs/results/data-scale.json`. Each stage is a process of its own, as it is in a pipeline,
-whose peak memory is what the kernel says. Logs are of the simulator, with 100 engagements a user
-and a pin.
+whose peak memory is what the kernel says; DuckDB has `HOMEFEED_MEMORY=2GB`. Logs are of the
+simulator, with 100 engagements a user and a pin.
 """
 
 import argparse
+import os
 import resource
 import sys
 import time
@@ -23,6 +24,7 @@ from benchmarks.run import WORK
 from homefeed.corpus.select import select_corpus
 from homefeed.data_checks.check import check_data
 from homefeed.dataset.build import build_dataset
+from homefeed.engine.duckdb_engine import MEMORY_VARIABLE
 from homefeed.evaluation.provenance import commit, machine
 from homefeed.evaluation.results import RESULTS_FOLDER, Record, write_results
 from homefeed.events.config import Tables
@@ -38,6 +40,7 @@ SIZES = (1_000_000, 10_000_000, 100_000_000)
 STAGES = ("simulate", "import", "data set", "checks", "corpus", "users")
 EVENTS_A_USER = EVENTS_A_PIN = 100
 DAYS = 90
+MEMORY = "2GB"
 HISTORY = HistoryConfig(length=20, delay_hours=24)
 
 
@@ -114,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="data_scale", description=__doc__)
     parser.add_argument("rows", nargs="*", type=int, default=SIZES, metavar="ROWS")
     WORK.mkdir(parents=True, exist_ok=True)
+    os.environ[MEMORY_VARIABLE] = MEMORY
     for num_rows in parser.parse_args().rows:
         with TemporaryDirectory(prefix="scale-", dir=WORK) as work:
             write_results(RESULTS_FOLDER / f"{NAME}.json", measure(num_rows, Path(work)))
