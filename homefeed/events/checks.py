@@ -30,6 +30,13 @@ class Rule(NamedTuple):
     broken: Deferred
 
 
+class Unique(NamedTuple):
+    """Columns whose values together no two rows may share, and what a repetition is called."""
+
+    columns: Sequence[str]
+    reason: str
+
+
 @dataclass(frozen=True)
 class Checked:
     """A table's good rows and its bad ones.
@@ -57,16 +64,13 @@ def missing(column: str) -> Rule:
     return Rule(column, ibis.null("string"), f"missing {column}", _[column].isnull())
 
 
-def repeated(columns: Sequence[str], reason: str, others: Sequence[Rule]) -> Rule:
-    """A row that has the same values as an earlier one which breaks none of the other rules."""
-    is_bad = reduce(lambda a, b: a | b, (rule.broken for rule in others))
-    place = ibis.row_number().over(group_by=[*columns, is_bad], order_by=ROW)
-    values = reduce(lambda a, b: a + ", " + b, (_[column].cast("string") for column in columns))
-    return Rule(", ".join(columns), values, reason, place > 0)
-
-
 def check(
-    engine: Engine, name: str, raw: RawTable, table: ir.Table, rules: Sequence[Rule]
+    engine: Engine,
+    name: str,
+    raw: RawTable,
+    table: ir.Table,
+    rules: Sequence[Rule],
+    unique: Unique,
 ) -> Checked:
     """Applies rules to a table; a row is rejected for the first rule that it breaks.
 
@@ -77,6 +81,7 @@ def check(
         table: the table as parsed, with `FILE` and `ROW`; columns whose names begin with `RESERVED`
             serve the rules alone.
         rules: what makes a row bad.
+        unique: of the rows that break none of them, those are bad that repeat an earlier one.
     """
 
     def first_broken(results: Iterable[ir.Value | Deferred | str]) -> Deferred:
@@ -88,18 +93,17 @@ def check(
         _VALUE: first_broken(rule.value for rule in rules),
         _REASON: first_broken(rule.reason for rule in rules),
     }
-    judged = engine.keep(f"{name}_checked", table.mutate(**verdict))
+    judged = engine.keep(f"{name}_judged", table.mutate(**verdict))
+    sound = judged.filter(_[_REASON].isnull())
+    repeats = engine.keep(f"{name}_repeats", _find_repeats(sound, unique))
+    bad = judged.filter(_[_REASON].notnull()).select(repeats.columns).union(repeats)
     starts = judged.group_by(FILE).agg(start=_[ROW].min())
-    rejects = (
-        judged.filter(_[_REASON].notnull())
-        .join(starts, FILE)
-        .select(
-            file=_[FILE],
-            row=_[ROW] - _.start + 1,
-            column=_[_COLUMN],
-            value=_[_VALUE],
-            reason=_[_REASON],
-        )
+    rejects = bad.join(starts, FILE).select(
+        file=_[FILE],
+        row=_[ROW] - _.start + 1,
+        column=_[_COLUMN],
+        value=_[_VALUE],
+        reason=_[_REASON],
     )
     num_rows = judged.count().execute()
     if raw.malformed is not None:
@@ -107,8 +111,35 @@ def check(
         rejects = rejects.union(malformed)
         num_rows += malformed.count().execute()
     helpers = [column for column in judged.columns if column.startswith(RESERVED)]
-    good = judged.filter(_[_REASON].isnull()).drop(*helpers)
+    good = sound.anti_join(repeats, ROW).drop(*helpers)
     return Checked(name, raw.path, num_rows, good, rejects)
+
+
+def _find_repeats(sound: ir.Table, unique: Unique) -> ir.Table:
+    """The rows that have the values of an earlier one, with their verdict.
+
+    Rows whose hash nobody shares are unlike all others: few are left to be put in order.
+    """
+    hashed = sound.select(
+        FILE, ROW, *unique.columns, hash=ibis.struct({c: sound[c] for c in unique.columns}).hash()
+    )
+    shared = hashed.group_by("hash").agg(rows=_.count()).filter(_.rows > 1)
+    alike = hashed.semi_join(shared, "hash")
+    place = ibis.row_number().over(group_by=unique.columns, order_by=ROW)
+    values = reduce(lambda a, b: a + ", " + b, (_[c].cast("string") for c in unique.columns))
+    return (
+        alike.mutate(place=place)
+        .filter(_.place > 0)
+        .select(
+            FILE,
+            ROW,
+            **{
+                _COLUMN: ibis.literal(", ".join(unique.columns)),
+                _VALUE: values,
+                _REASON: ibis.literal(unique.reason),
+            },
+        )
+    )
 
 
 def write_rejects(engine: Engine, tables: Iterable[Checked], path: Path) -> None:

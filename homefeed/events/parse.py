@@ -8,7 +8,7 @@ from ibis import _
 
 from homefeed.contracts import Column
 from homefeed.engine import Engine
-from homefeed.events.checks import Checked, Rule, check, missing, repeated
+from homefeed.events.checks import Checked, Rule, Unique, check, missing
 from homefeed.events.columns import TimestampUnit, identifier, strings, unix_seconds
 from homefeed.events.config import Tables
 from homefeed.events.files import FILE, RESERVED, ROW, RawTable
@@ -48,8 +48,7 @@ def check_engagements(engine: Engine, raw: RawTable, config: Tables, now: int) -
         Rule(Column.TIMESTAMP, _[_SOURCE_TIME], "future timestamp", _.timestamp > now),
     ]
     key = (Column.USER_ID, Column.PIN_ID, Column.ACTION, Column.TIMESTAMP)
-    rules.append(repeated(key, "duplicate", rules))
-    return check(engine, "engagements", raw, table, rules)
+    return check(engine, "engagements", raw, table, rules, Unique(key, "duplicate"))
 
 
 def check_pins(engine: Engine, raw: RawTable, config: Tables) -> Checked:
@@ -64,8 +63,8 @@ def check_pins(engine: Engine, raw: RawTable, config: Tables) -> Checked:
     if Column.CREATED_AT in rows.columns:
         parsed |= _time(rows, Column.CREATED_AT, config.timestamp)
         rules.append(_unparseable(Column.CREATED_AT))
-    rules.append(repeated((Column.PIN_ID,), "duplicate pin_id", rules))
-    return check(engine, "pins", raw, rows.mutate(**parsed), rules)
+    unique = Unique((Column.PIN_ID,), "duplicate pin_id")
+    return check(engine, "pins", raw, rows.mutate(**parsed), rules, unique)
 
 
 def check_users(engine: Engine, raw: RawTable, config: Tables) -> Checked:
@@ -75,8 +74,8 @@ def check_users(engine: Engine, raw: RawTable, config: Tables) -> Checked:
     parsed = {Column.USER_ID: identifier(rows[Column.USER_ID])}
     parsed |= _lists(rows, lists, config.list_separator)
     rules = [missing(Column.USER_ID)]
-    rules.append(repeated((Column.USER_ID,), "duplicate user_id", rules))
-    return check(engine, "users", raw, rows.mutate(**parsed), rules)
+    unique = Unique((Column.USER_ID,), "duplicate user_id")
+    return check(engine, "users", raw, rows.mutate(**parsed), rules, unique)
 
 
 def check_signatures(engine: Engine, raw: RawTable, config: Tables) -> Checked:
@@ -84,16 +83,16 @@ def check_signatures(engine: Engine, raw: RawTable, config: Tables) -> Checked:
     columns = (Column.IMAGE_SIGNATURE, Column.CANONICAL_SIGNATURE)
     table = raw.rows.select(FILE, ROW, **{name: identifier(raw.rows[name]) for name in columns})
     rules = [*map(missing, columns)]
-    rules.append(repeated((Column.IMAGE_SIGNATURE,), "duplicate image_signature", rules))
-    return check(engine, "signatures", raw, table, rules)
+    unique = Unique((Column.IMAGE_SIGNATURE,), "duplicate image_signature")
+    return check(engine, "signatures", raw, table, rules, unique)
 
 
 def check_blocked(engine: Engine, raw: RawTable, config: Tables) -> Checked:
     """Ids of blocked pins; bad ones are missing or repeat an earlier one."""
     table = raw.rows.select(FILE, ROW, pin_id=identifier(raw.rows[Column.PIN_ID]))
     rules = [missing(Column.PIN_ID)]
-    rules.append(repeated((Column.PIN_ID,), "duplicate pin_id", rules))
-    return check(engine, "blocked", raw, table, rules)
+    unique = Unique((Column.PIN_ID,), "duplicate pin_id")
+    return check(engine, "blocked", raw, table, rules, unique)
 
 
 def _time(rows: ir.Table, column: str, unit: TimestampUnit) -> dict[str, ir.Value]:
