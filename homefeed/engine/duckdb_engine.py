@@ -8,7 +8,10 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 from fsspec import AbstractFileSystem
+from ibis import _
 from ibis.backends.duckdb import Backend
+
+from homefeed.engine.parquet import SCHEME, first_rows, without_scheme
 
 MEMORY_VARIABLE = "HOMEFEED_MEMORY"
 """How much memory DuckDB's tables may take, as `3GB`, before they go to disk; without it, 80 % of
@@ -16,6 +19,9 @@ what the machine or the container has. Python and what is being read come on top
 S3, OTHER_S3 = "s3://", "s3a://"
 """For the first, Ibis has DuckDB download a reader of its own, which knows nothing of fsspec's
 credentials; by the second the same files are read through fsspec."""
+
+
+_ROW_OF_FILE, _PATH, _START = "file_row_number", "homefeed_path", "homefeed_start"
 
 
 class DuckDbEngine:
@@ -50,8 +56,20 @@ class DuckDbEngine:
     ) -> ir.Table:
         """See `Engine.read_source`."""
         names = open_names(self._backend, filesystem, files)
-        table = self._backend.read_parquet(names, filename=file, union_by_name=True)
-        return table.mutate(**{row: ibis.row_number()})
+        table = self._backend.read_parquet(
+            names, filename=file, file_row_number=True, union_by_name=True
+        )
+        if len(names) == 1:
+            return table.rename({row: _ROW_OF_FILE})
+        # A number over all rows would be given by one thread, which would then read all of them.
+        paths = [without_scheme(name) for name in names]
+        starts = ibis.memtable(
+            {_PATH: paths, _START: first_rows(filesystem, files)},
+            schema={_PATH: "string", _START: "int64"},
+        )
+        # DuckDB may name a file by another of its file system's schemes.
+        placed = table.mutate(**{_PATH: _[file].re_replace(SCHEME, "")}).join(starts, _PATH)
+        return placed.mutate(**{row: _[_ROW_OF_FILE] + _[_START]}).drop(_ROW_OF_FILE, _START, _PATH)
 
     def take(self, name: str, table: ir.Table) -> ir.Table:
         """See `Engine.take`."""

@@ -5,7 +5,6 @@ of them share. Memory, packages and the like are Spark's own settings: `spark-de
 `SPARK_CONF_DIR`, or `PYSPARK_SUBMIT_ARGS`.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,10 +22,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from homefeed.engine.duckdb_engine import DuckDbEngine
+from homefeed.engine.parquet import SCHEME, first_rows, without_scheme
 
 _PATH, _START, _FILE_PATH, _ROW_INDEX = "homefeed_path", "homefeed_start", "file_path", "row_index"
 _ROWS_AT_ONCE = 131_072
-_SCHEME = "^[a-z0-9]+:/*"
 
 
 class SparkEngine:
@@ -63,24 +62,20 @@ class SparkEngine:
         self, filesystem: AbstractFileSystem, files: Sequence[str], file: str, row: str
     ) -> ir.Table:
         """See `Engine.read_source`."""
-        starts, num_rows = [], 0
-        for name in files:
-            starts.append(num_rows)
-            with filesystem.open(name) as opened:
-                num_rows += pq.read_metadata(opened).num_rows
+        starts = first_rows(filesystem, files)
         names = [filesystem.unstrip_protocol(name) for name in files]
         frame = self._session.read.option("mergeSchema", "true").parquet(*names)
         # Spark quotes what it finds.
-        quoted = {unquote(path): path for path in map(_without_scheme, frame.inputFiles())}
+        quoted = {unquote(path): path for path in map(without_scheme, frame.inputFiles())}
         places = self._session.createDataFrame(
             [
-                (quoted[_without_scheme(name)], own, start)
+                (quoted[without_scheme(name)], own, start)
                 for name, own, start in zip(names, files, starts, strict=True)
             ],
             f"{_PATH} string, {file} string, {_START} long",
         )
         rows = frame.select("*", f"_metadata.{_FILE_PATH}", f"_metadata.{_ROW_INDEX}")
-        own_path = F.regexp_replace(_FILE_PATH, _SCHEME, "")
+        own_path = F.regexp_replace(_FILE_PATH, SCHEME, "")
         placed = rows.join(F.broadcast(places), own_path == F.col(_PATH))
         numbered = placed.withColumn(row, F.col(_ROW_INDEX) + F.col(_START))
         return self._table(numbered.drop(_FILE_PATH, _ROW_INDEX, _PATH, _START))
@@ -143,10 +138,6 @@ class SparkEngine:
         name = f"homefeed_{self._num_folders}"
         frame.createOrReplaceTempView(name)
         return self._backend.table(name)
-
-
-def _without_scheme(url: str) -> str:
-    return re.sub(_SCHEME, "", url)
 
 
 def _url(path: Path) -> str:
