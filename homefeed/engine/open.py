@@ -1,6 +1,7 @@
 """Opens the engine that the environment asks for."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ ENGINE_VARIABLE = "HOMEFEED_ENGINE"
 """Where tables are computed, which changes no result: `duckdb`, or the URL of a Spark master, as
 `spark://host:7077` or `local[4]`."""
 DUCKDB = "duckdb"
+_MASTER = re.compile(r"local(\[.+\])?|(spark|k8s)://.+|yarn")
 
 
 @contextmanager
@@ -24,8 +26,8 @@ def open_engine(output: Path) -> Iterator[Engine]:
             room for what is written, and is removed at the end.
 
     Raises:
-        ValueError: the variable asks for Spark, which is not installed, or `HOMEFEED_MEMORY` is no
-            size.
+        ValueError: the variable asks for what is no engine or for Spark, which is not installed, or
+            `HOMEFEED_MEMORY` is no size.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".tables-", dir=output.parent) as scratch:
@@ -39,6 +41,11 @@ def open_engine(output: Path) -> Iterator[Engine]:
 def _open(name: str, scratch: Path) -> Engine:
     if name == DUCKDB:
         return DuckDbEngine(scratch, os.environ.get(MEMORY_VARIABLE))
+    if not _MASTER.fullmatch(name):
+        raise ValueError(
+            f"{ENGINE_VARIABLE}={name} is no engine: it is {DUCKDB}, or a Spark master such as "
+            "local[4], spark://host:7077, k8s://https://host:443 or yarn"
+        )
     try:
         from homefeed.engine.spark_engine import SparkEngine
     except ModuleNotFoundError as error:
