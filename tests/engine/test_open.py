@@ -30,5 +30,8 @@ def test_an_engine_that_is_not_there_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENGINE_VARIABLE, "duckbd")
-    with pytest.raises(ValueError, match="HOMEFEED_ENGINE=duckbd is no engine: it is duckdb"), open_engine(tmp_path / "out"):
+    with (
+        pytest.raises(ValueError, match="HOMEFEED_ENGINE=duckbd is no engine: it is duckdb"),
+        open_engine(tmp_path / "output"),
+    ):
         pass
