@@ -11,7 +11,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from homefeed.index.search import Strategy
+from homefeed.index.candidates import Strategy
 
 BUCKETS_SECONDS = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
