@@ -40,8 +40,8 @@ class Hits(msgspec.Struct, frozen=True):
 class SearchResponse(msgspec.Struct, frozen=True):
     """The batch's answers in order, and the version of the index that gave them.
 
-    A query that cannot be answered has, in the place of hits, a text that says why.
+    A query that does not fit the index has, in the place of hits, a text that says why.
     """
 
     index_version: str
-    hits: tuple[Hits | str, ...]
+    answers: tuple[Hits | str, ...]
