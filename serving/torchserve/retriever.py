@@ -2,32 +2,24 @@
 
 import logging
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from homefeed.contracts import Column
-from homefeed.features.encoder import HistoryItem
-from homefeed.features.users import UserRecord
-from homefeed.index.postings import read_interests
 from homefeed.index.protocol import Hits, Query, SearchRequest, SearchResponse
 from homefeed.release.bundle import Release, read_release_manifest
 from homefeed.release.user_tower import UserTower
-from homefeed.release.users import UserSnapshot
-from serving.torchserve.conditions import choose_conditions
+from serving.torchserve.hydrate import Hydrator
 from serving.torchserve.metrics import Metrics
 from serving.torchserve.popular import best_popular
 from serving.torchserve.protocol import Pin, Recommendations, Request, UserFeatures
-from serving.torchserve.request import CheckedRequest, InvalidRequest, RequestParser
+from serving.torchserve.request import InvalidRequest
 from serving.torchserve.settings import HandlerSettings
 from serving.torchserve.sidecar_client import Reason, SidecarClient, SidecarError
 from serving.torchserve.user import User, embed, encode
-from serving.torchserve.user_lookup import KnownUser, UserLookup, open_redis
 
 Answer = Recommendations | InvalidRequest
 
-UNKNOWN_USER = UserRecord()
 DEFAULT_SETTINGS = HandlerSettings()
 WARM_UP_ROUNDS = 5
 """TorchScript profiles and optimises a graph in its first few runs."""
@@ -54,17 +46,7 @@ class Retriever:
         self._embedding_space = release.embedding_space
         self._popular = release.popular()
         self._tower = UserTower(release)
-        self._users = UserLookup(
-            UserSnapshot.open(release.users),
-            open_redis(settings.redis, self._tower),
-            settings.redis.max_age_seconds,
-            metrics,
-        )
-        self._interests = frozenset(read_interests(release.index))
-        self._max_conditions = settings.max_conditions if release.is_conditional else 0
-        self._parser = RequestParser(
-            self._tower.encoder.config.user, self._interests, release.is_conditional
-        )
+        self._hydrator = Hydrator(release, self._tower, metrics, settings)
         self._sidecar = sidecar
         self._metrics = metrics
         self._failure: Reason | None = None
@@ -77,8 +59,7 @@ class Retriever:
         """
         nobody = User(Request(user_id="nobody"), {}, (), frozenset(), UserFeatures.MISSING)
         batches = [[nobody] * size for size in range(1, batch_size + 1)]
-        if self._max_conditions:
-            conditions = tuple(islice(self._interests, self._max_conditions))
+        if conditions := self._hydrator.usual_conditions:
             batches.append([nobody._replace(conditions=conditions)] * batch_size)
         for _ in range(WARM_UP_ROUNDS):
             for batch in batches:
@@ -96,7 +77,7 @@ class Retriever:
         self._metrics.batch_size.observe(len(bodies))
         with self._metrics.timed("total"):
             with self._metrics.timed("hydrate"):
-                asked = self._hydrate([self._parse(body) for body in bodies])
+                asked = self._hydrator.hydrate(bodies)
             users = [each for each in asked if isinstance(each, User)]
             recommended = iter(self._recommend(users) if users else ())
             answers = [next(recommended) if isinstance(each, User) else each for each in asked]
@@ -106,53 +87,8 @@ class Retriever:
 
     def close(self) -> None:
         """Closes the release's files and the connection to the sidecar."""
-        self._users.close()
+        self._hydrator.close()
         self._sidecar.close()
-
-    def _parse(self, body: bytes | bytearray | None) -> CheckedRequest | InvalidRequest:
-        try:
-            return self._parser.parse(body)
-        except InvalidRequest as invalid:
-            return invalid
-
-    def _hydrate(
-        self, asked: Sequence[CheckedRequest | InvalidRequest]
-    ) -> list[User | InvalidRequest]:
-        """The requests with what is known of their users, who are looked up together."""
-        ids = [each.request.user_id for each in asked if isinstance(each, CheckedRequest)]
-        known = iter(self._users.find(ids))
-        return [
-            self._user(each, next(known)) if isinstance(each, CheckedRequest) else each
-            for each in asked
-        ]
-
-    def _user(self, asked: CheckedRequest, known: KnownUser) -> User:
-        """What is asked by and known of one user, in the release's items."""
-        request, features, given_history = asked
-        record = known.record or UNKNOWN_USER
-        history, item_of = record.history, self._users.item_of
-        if given_history is not None:
-            history = tuple(
-                HistoryItem(item_of(entry.pin_id), entry.action, entry.timestamp or 0)
-                for entry in given_history
-            )
-        own_interests = {
-            Column.FOLLOWED_INTERESTS: record.followed_interests,
-            Column.INFERRED_INTERESTS: record.inferred_interests,
-        }
-        exclude = frozenset(map(item_of, request.exclude))
-        if not request.include_seen:
-            exclude = exclude.union(record.seen, (item.pin_id for item in history))
-        return User(
-            request,
-            record.features | features,
-            history,
-            exclude,
-            known.source,
-            choose_conditions(
-                request, own_interests | features, self._interests, self._max_conditions
-            ),
-        )
 
     def _recommend(self, users: Sequence[User]) -> list[Recommendations]:
         with self._metrics.timed("encode"):
