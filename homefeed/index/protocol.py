@@ -9,7 +9,7 @@ class Query(msgspec.Struct, frozen=True):
     `vectors` is float32 little-endian [num_vectors, dimension], row-major. Empty `interests` is
     no filter; several are a union. `exclude` are pin ids that must not come back. `row_interests`
     is empty, or has a name for each row of `vectors`: the row finds pins of that interest alone,
-    whatever `interests` says; a row with "" keeps to `interests`.
+    whatever `interests` says; a row with "", which no interest is called, keeps to `interests`.
     """
 
     vectors: bytes

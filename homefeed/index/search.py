@@ -155,7 +155,11 @@ class SearchEngine:
             own = self._postings.codes((name,), "row_interests") if name else codes
             rows.setdefault(own, []).append(row)
         depth = self._depth(query.k, exclude)
-        parts = {own: Part(at, vectors[at], query.k, depth) for own, at in rows.items()}
+        parts = {
+            # To pick rows is to copy them.
+            own: Part(at, vectors if len(rows) == 1 else vectors[at], query.k, depth)
+            for own, at in rows.items()
+        }
         return _Search(query.k, exclude, parts)
 
     def _depth(self, k: int, exclude: Collection[str]) -> int:

@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 from homefeed.index.search import SearchEngine
+from serving.client import HomefeedClient, InvalidRequestError
+from serving.local import LocalServing
 from serving.torchserve.metrics import Metrics
 from serving.torchserve.protocol import MAX_CONDITIONS, Recommendations, Request
 from serving.torchserve.request import InvalidRequest
@@ -17,7 +19,14 @@ from serving.torchserve.retriever import Answer, Retriever
 from serving.torchserve.settings import HandlerSettings
 from serving.torchserve.sidecar_client import SidecarClient
 from tests.serving.sidecar_process import running
-from tests.serving.small_release import NUM_PINS, READER, SmallRelease, build_small_release
+from tests.serving.small_release import (
+    NUM_PINS,
+    READER,
+    SETTINGS,
+    SmallRelease,
+    build_small_release,
+    with_settings,
+)
 
 Expected = list[tuple[str, str]]
 """Pins with what found them."""
@@ -248,6 +257,23 @@ def test_a_query_that_the_sidecar_refuses_is_answered_with_popular_pins(
     assert value("homefeed_retrieval_requests_total", {"outcome": "ok"}) == 4
     (record,) = caplog.records
     assert "interests: no pin has 'cats'; there are art, größe" in record.getMessage()
+
+
+def test_the_settings_of_a_release_reach_the_workers(release: SmallRelease, tmp_path: Path) -> None:
+    handler = msgspec.structs.replace(SETTINGS.handler, max_conditions=1)
+    settings = msgspec.structs.replace(SETTINGS, handler=handler)
+    folder = with_settings(release.folder, tmp_path / "release", settings)
+    features = {"followed_interests": ["cats", "art"]}
+    with (
+        LocalServing(folder, tmp_path / "work") as serving,
+        HomefeedClient(serving.state.url, timeout_seconds=60) as client,
+    ):
+        usual = client.recommend("reader", k=30, features=features)
+        named = client.recommend("reader", k=30, conditions=["art", "größe"])
+        with pytest.raises(InvalidRequestError, match="conditions: no pin has 'chess'"):
+            client.recommend("reader", conditions=["chess"])
+    assert found(usual) == best(release, ["cats"], 30)
+    assert found(named) == best(release, ["art", "größe"], 30)
 
 
 def test_a_request_says_null_where_it_says_nothing() -> None:
