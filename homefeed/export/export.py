@@ -52,7 +52,8 @@ def export_towers(towers: Path, output: Path) -> Manifest:
 
     Returns:
         The manifest of the artifact; `details["embedding_space"]` names what the vectors of these
-        two towers, and of no others, have in common.
+        two towers, and of no others, have in common, and `details["conditional"]` says whether the
+        user tower was trained with an interest to be asked for.
 
     Raises:
         RuntimeError: an exported tower differs from the eager one, or does not run by itself.
@@ -80,6 +81,7 @@ def export_towers(towers: Path, output: Path) -> Manifest:
                 "dimension": eager.dimension,
                 "metric": METRIC,
                 "normalised": eager.normalise,
+                "conditional": eager.is_conditional,
                 "parity": difference,
             },
         ),

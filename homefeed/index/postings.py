@@ -73,8 +73,12 @@ class Postings:
         self.subset = lru_cache(MAX_CACHED_FILTERS)(self._subset)
         """Rows that have any interest of some `Codes`, as `Subset`; cached."""
 
-    def codes(self, interests: Iterable[str]) -> Codes:
+    def codes(self, interests: Iterable[str], field: str = "interests") -> Codes:
         """Codes of interests, sorted, each once.
+
+        Args:
+            interests: names.
+            field: where they are named, for the error.
 
         Raises:
             ValueError: no pin of the index has one of them; names it and some that there are.
@@ -84,7 +88,7 @@ class Postings:
             some = ", ".join(self.interests[:NUM_NAMES_IN_ERROR]) or "none"
             more = len(self.interests) - NUM_NAMES_IN_ERROR
             raise ValueError(
-                f"interests: no pin has {unknown[0]!r}; there are {some}"
+                f"{field}: no pin has {unknown[0]!r}; there are {some}"
                 + (f" and {more} more" if more > 0 else "")
             )
         return tuple(sorted(self._codes[name] for name in names))

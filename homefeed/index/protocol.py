@@ -7,13 +7,16 @@ class Query(msgspec.Struct, frozen=True):
     """The search of one user: all of their vectors together.
 
     `vectors` is float32 little-endian [num_vectors, dimension], row-major. Empty `interests` is
-    no filter; several are a union. `exclude` are pin ids that must not come back.
+    no filter; several are a union. `exclude` are pin ids that must not come back. `row_interests`
+    is empty, or has a name for each row of `vectors`: the row finds pins of that interest alone,
+    whatever `interests` says; a row with "", which no interest is called, keeps to `interests`.
     """
 
     vectors: bytes
     k: int
     interests: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    row_interests: tuple[str, ...] = ()
 
 
 class SearchRequest(msgspec.Struct, frozen=True):
@@ -35,7 +38,10 @@ class Hits(msgspec.Struct, frozen=True):
 
 
 class SearchResponse(msgspec.Struct, frozen=True):
-    """The batch's answers in order, and the version of the index that gave them."""
+    """The batch's answers in order, and the version of the index that gave them.
+
+    A query that does not fit the index has, in the place of hits, a text that says why.
+    """
 
     index_version: str
-    hits: tuple[Hits, ...]
+    answers: tuple[Hits | str, ...]

@@ -1,39 +1,19 @@
-"""The search engine: k pins for a user's vectors, exact under every filter.
+"""The search engine: k pins for a user's vectors, exact under every filter."""
 
-A filter is planned by its exact number of rows: few are scanned, a large share is left to the
-approximate index with a bitmap, and where that has too few to choose from the rows are scanned
-after all.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
-from enum import StrEnum
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
 from homefeed.contracts import read_manifest
 from homefeed.index.approximate import ApproximateIndex
-from homefeed.index.exact import top_rows
+from homefeed.index.candidates import CandidateSearch, Part, Strategy
 from homefeed.index.layout import ANN, INDEX, SIGNATURES, VECTORS, load_array
 from homefeed.index.merge import Candidates, round_robin
 from homefeed.index.pin_ids import PinIds
-from homefeed.index.postings import Codes, Postings, Subset
+from homefeed.index.postings import Codes, Postings
 from homefeed.index.protocol import Hits, Query
-
-T = TypeVar("T")
-
-DEEPEN_FACTOR = 4
-"""How much further a scan looks when near-duplicates used up its candidates."""
-
-
-class Strategy(StrEnum):
-    """How a query was answered."""
-
-    ALL = "all"  # exact, over the whole corpus
-    POSTINGS = "postings"  # exact, over the posting lists of the filter
-    ANN = "ann"  # approximate
-    FALLBACK = "fallback"  # exact, because the approximate search found too few
 
 
 class IndexDetails(NamedTuple):
@@ -48,12 +28,11 @@ class IndexDetails(NamedTuple):
 
 
 class _Search(NamedTuple):
-    """A checked query: `vectors` float32 [K, D]."""
+    """A checked query; its vectors are in `parts`, by filter."""
 
-    vectors: np.ndarray
-    codes: Codes
     k: int
     exclude: frozenset[str]
+    parts: dict[Codes, Part]
 
 
 def _ignore(_: Strategy) -> None:
@@ -63,9 +42,9 @@ def _ignore(_: Strategy) -> None:
 class SearchEngine:
     """Searches one index; immutable, and safe to use from several threads.
 
-    Every answer keeps to this: no pin outside the filter, no excluded pin, no two pins with one
-    canonical signature, scores descending within each source, and exactly `min(k, signatures that
-    are eligible)` pins.
+    Every answer keeps to this: no pin outside the filter of the vector that found it, no excluded
+    pin, no two pins with one canonical signature, scores descending within each source, and exactly
+    `min(k, signatures that are eligible)` pins, by the union of the filters of all vectors.
     """
 
     def __init__(
@@ -82,7 +61,7 @@ class SearchEngine:
         self._pin_ids = pin_ids
         self._signatures = signatures
         self._postings = postings
-        self._approximate = approximate
+        self._candidates = CandidateSearch(vectors, approximate, details.scan_up_to)
 
     @property
     def interests(self) -> tuple[str, ...]:
@@ -96,26 +75,44 @@ class SearchEngine:
     def search_batch(
         self, queries: Sequence[Query], on_strategy: Callable[[Strategy], None] = _ignore
     ) -> tuple[Hits, ...]:
-        """Answers queries, in order; those with the same filter share one pass over the vectors.
+        """Answers queries that must all be right; see `answer_batch`.
+
+        Raises:
+            ValueError: a query does not fit; names the query and field.
+        """
+        hits: list[Hits] = []
+        for place, answer in enumerate(self.answer_batch(queries, on_strategy)):
+            if isinstance(answer, str):
+                raise ValueError(f"queries[{place}].{answer}")
+            hits.append(answer)
+        return tuple(hits)
+
+    def answer_batch(
+        self, queries: Sequence[Query], on_strategy: Callable[[Strategy], None] = _ignore
+    ) -> tuple[Hits | str, ...]:
+        """Answers queries, in order; vectors with the same filter share one pass over the pins.
 
         Args:
             queries: what to search.
-            on_strategy: called for each query with how it was answered.
+            on_strategy: called for each query, with how it was answered; for one whose vectors have
+                several filters, for each of these.
 
-        Raises:
-            ValueError: a query's vectors, k or interests do not fit; names the query and field.
+        Returns:
+            For each query its hits, or why it was refused: the field that does not fit, and what
+            is valid there. A query that is refused costs the others nothing.
         """
-        groups: dict[Codes, dict[int, _Search]] = {}
+        searches: dict[int, _Search] = {}
+        answers: dict[int, Hits | str] = {}
         for place, query in enumerate(queries):
             try:
-                search = self._check(query)
+                searches[place] = self._check(query)
             except ValueError as error:
-                raise ValueError(f"queries[{place}].{error}") from error
-            groups.setdefault(search.codes, {})[place] = search
-        hits: dict[int, Hits] = {}
-        for codes, searches in groups.items():
-            hits |= self._answer(self._postings.subset(codes), searches, on_strategy)
-        return tuple(hits[place] for place in range(len(queries)))
+                answers[place] = str(error)
+        answers |= self._answer(searches)
+        for search in searches.values():
+            for part in search.parts.values():
+                on_strategy(part.strategy)
+        return tuple(answers[place] for place in range(len(queries)))
 
     def warm_up(self, num_searches: int = 200) -> None:
         """Reads the mapped vectors once and searches, so that no early request pays for it."""
@@ -138,63 +135,59 @@ class SearchEngine:
         vectors = np.frombuffer(query.vectors, "<f4").reshape(num_vectors, dimension)
         if not np.isfinite(vectors).all():
             raise ValueError("vectors holds values that are not finite")
+        if len(query.row_interests) not in (0, num_vectors):
+            raise ValueError(
+                f"row_interests holds {len(query.row_interests)} names for {num_vectors} vectors; "
+                "it must hold one for each, '' where a vector has none, or none at all"
+            )
+        return self._divide(query, vectors)
+
+    def _divide(self, query: Query, vectors: np.ndarray) -> _Search:
+        """A query whose vectors [K, D] fit, by the filters of its vectors.
+
+        Raises:
+            ValueError: no pin has an interest that is asked for.
+        """
+        exclude = frozenset(query.exclude)
         codes = self._postings.codes(query.interests)
-        return _Search(vectors, codes, query.k, frozenset(query.exclude))
+        rows: dict[Codes, list[int]] = {}
+        for row, name in enumerate(query.row_interests or [""] * len(vectors)):
+            own = self._postings.codes((name,), "row_interests") if name else codes
+            rows.setdefault(own, []).append(row)
+        depth = self._depth(query.k, exclude)
+        parts = {
+            # To pick rows is to copy them.
+            own: Part(at, vectors if len(rows) == 1 else vectors[at], query.k, depth)
+            for own, at in rows.items()
+        }
+        return _Search(query.k, exclude, parts)
 
-    def _answer(
-        self,
-        subset: Subset,
-        searches: dict[int, _Search],
-        on_strategy: Callable[[Strategy], None],
-    ) -> dict[int, Hits]:
-        exact = Strategy.ALL if subset.is_whole else Strategy.POSTINGS
-        if self._approximate is None or subset.num_rows <= self.details.scan_up_to:
-            for _ in searches:
-                on_strategy(exact)
-            return self._scan(subset, searches)
-        hits = self._approximately(self._approximate, subset, searches)
-        short = _short(searches, hits)
-        for place in searches:
-            on_strategy(Strategy.FALLBACK if place in short else Strategy.ANN)
-        return hits | (self._scan(subset, short) if short else {})
-
-    def _approximately(
-        self, approximate: ApproximateIndex, subset: Subset, searches: dict[int, _Search]
-    ) -> dict[int, Hits]:
-        num_wanted = max(search.k for search in searches.values())
-        candidates = approximate.search(
-            _stack(searches),
-            num_wanted,
-            self._depth(searches) - num_wanted,
-            None if subset.is_whole else subset.bitmap,
-        )
-        hits: dict[int, Hits] = {}
-        for place, own in _unstack(candidates, searches):
-            if all(len(rows) for rows, _ in own):
-                hits[place] = self._merge(own, searches[place])
-        return hits
-
-    def _scan(self, subset: Subset, searches: dict[int, _Search]) -> dict[int, Hits]:
-        hits: dict[int, Hits] = {}
-        depth = self._depth(searches)
-        while searches:
-            rows, scores = top_rows(self._vectors, subset.blocks, _stack(searches), depth)
-            candidates = list(zip(rows, scores, strict=True))
-            for place, own in _unstack(candidates, searches):
-                hits[place] = self._merge(own, searches[place])
-            if depth >= subset.num_rows:
-                break
-            searches = _short(searches, hits)
-            depth *= DEEPEN_FACTOR
-        return hits
-
-    def _depth(self, searches: dict[int, _Search]) -> int:
+    def _depth(self, k: int, exclude: Collection[str]) -> int:
         """Candidates a vector needs to be left with k: exactly, where all signatures differ."""
-        depth = max(search.k + len(search.exclude) for search in searches.values())
+        depth = k + len(exclude)
         return depth if self.details.num_signatures == self.details.num_pins else 2 * depth
 
-    def _merge(self, candidates: Sequence[Candidates], search: _Search) -> Hits:
-        return round_robin(candidates, self._signatures, self._pin_ids, search.k, search.exclude)
+    def _answer(self, searches: dict[int, _Search]) -> dict[int, Hits]:
+        hits: dict[int, Hits] = {}
+        find = self._candidates.begin
+        while searches:
+            for codes, parts in _by_filter(searches.values()).items():
+                find(self._postings.subset(codes), parts)
+            hits |= {place: self._merge(search) for place, search in searches.items()}
+            searches = {
+                place: search
+                for place, search in searches.items()
+                if len(hits[place].pin_ids) < search.k and _may_have_more(search)
+            }
+            find = self._candidates.go_on
+        return hits
+
+    def _merge(self, search: _Search) -> Hits:
+        found: dict[int, Candidates] = {}
+        for part in search.parts.values():
+            found.update(zip(part.rows, part.candidates, strict=True))
+        in_order = [found[row] for row in range(len(found))]
+        return round_robin(in_order, self._signatures, self._pin_ids, search.k, search.exclude)
 
     @classmethod
     def load(cls, folder: Path) -> "SearchEngine":
@@ -219,24 +212,15 @@ class SearchEngine:
         )
 
 
-def _stack(searches: dict[int, _Search]) -> np.ndarray:
-    """The vectors of all searches, float32 [Q, D]."""
-    return np.concatenate([search.vectors for search in searches.values()])
+def _by_filter(searches: Iterable[_Search]) -> dict[Codes, list[Part]]:
+    """Parts of all searches that may have more candidates, by their filter."""
+    parts: dict[Codes, list[Part]] = {}
+    for search in searches:
+        for codes, part in search.parts.items():
+            if part.may_have_more:
+                parts.setdefault(codes, []).append(part)
+    return parts
 
 
-def _unstack(found: Sequence[T], searches: dict[int, _Search]) -> Iterator[tuple[int, Sequence[T]]]:
-    """Each search's place with what was found for its own vectors, out of `_stack`'s order."""
-    start = 0
-    for place, search in searches.items():
-        stop = start + len(search.vectors)
-        yield place, found[start:stop]
-        start = stop
-
-
-def _short(searches: dict[int, _Search], hits: dict[int, Hits]) -> dict[int, _Search]:
-    """The searches that have no hits, or fewer than they ask for."""
-    return {
-        place: search
-        for place, search in searches.items()
-        if place not in hits or len(hits[place].pin_ids) < search.k
-    }
+def _may_have_more(search: _Search) -> bool:
+    return any(part.may_have_more for part in search.parts.values())

@@ -108,6 +108,7 @@ def build_release(
             details={EXPORTED_TOWERS: msgspec.to_builtins(towers)} | _describe(profile),
             version=new_version(created_at, _hash(inputs)),
             embedding_space=towers.details["embedding_space"],
+            conditional=towers.details.get("conditional", False),  # earlier exports lack it
             created_at=created_at,
             metrics={
                 f"index_recall@{search.details['recall_k']}": search.details["recall"],

@@ -36,11 +36,16 @@ MODEL_STORE_FOLDER = "model-store"
 
 
 class ReleaseManifest(Manifest, frozen=True, kw_only=True):
-    """The manifest of a release; `created_at` is in Unix seconds."""
+    """The manifest of a release; `created_at` is in Unix seconds.
+
+    `conditional` says whether the user tower was trained with an interest to be asked for; earlier
+    releases do not say it and are not asked for any.
+    """
 
     version: str
     embedding_space: str
     created_at: int
+    conditional: bool = False
     metrics: dict[str, float] = {}
 
 
@@ -79,6 +84,11 @@ class Release:
     def embedding_space(self) -> str:
         """What user and pin vectors of this release have in common."""
         return self.manifest.embedding_space
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether users can be embedded for an interest."""
+        return self.manifest.conditional
 
     @property
     def user_tower(self) -> Path:

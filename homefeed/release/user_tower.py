@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from homefeed.features.encoder import FeatureEncoder, HistoryItem, Tensors
+from homefeed.features.encoder import CONDITION, FeatureEncoder, HistoryItem, Tensors
 from homefeed.release.bundle import Release
 
 
@@ -29,14 +29,29 @@ class UserTower:
         Args:
             features: raw values by column of each user; an absent one is unknown.
             histories: engagements of each user, most recent first.
-            conditions: the interest that each is asked for, None for none in particular; to ask
-                for several, a user is given several times.
+            conditions: the interest that each is asked for, None for none in particular.
 
         Raises:
             ValueError: a value does not fit its feature.
         """
         columns = {name: [own.get(name) for own in features] for name in self._columns}
         return self.encoder.encode_users(columns, histories, conditions)
+
+    def ask(self, tensors: Tensors, conditions: Sequence[Sequence[str]]) -> Tensors:
+        """Encoded users, each followed by itself as asked for each of some interests.
+
+        To encode a user again for each would cost more than the tower does for it.
+
+        Args:
+            tensors: B users, as `encode` gives them.
+            conditions: the interests of each.
+        """
+        if not any(conditions):
+            return tensors
+        num_rows = [1 + len(own) for own in conditions]
+        repeated = {name: tensor.repeat(num_rows, axis=0) for name, tensor in tensors.items()}
+        asked = [name for own in conditions for name in (None, *own)]
+        return repeated | {CONDITION: self.encoder.encode_conditions(asked)}
 
     def embed(self, tensors: Tensors) -> list[np.ndarray]:
         """The vectors of each of B encoded users, float32 little-endian [K, D].

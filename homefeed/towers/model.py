@@ -72,6 +72,7 @@ class TwoTowers(nn.Module):
         """
         super().__init__()
         self.dimension, self.normalise = config.embedding_dimension, config.normalise
+        self.is_conditional = config.condition is not None
         self._pooled = config.pooled_history
         self.bags = {
             USER: user_bags(encoder.user_inputs, config),

@@ -60,6 +60,7 @@ class HomefeedClient:
         history: Sequence[HistoryEntry] | None = None,
         features: Mapping[str, Any] | None = None,
         include_seen: bool = False,
+        conditions: Sequence[str] | None = None,
     ) -> Recommendations:
         """Asks for k pins for a user.
 
@@ -71,13 +72,15 @@ class HomefeedClient:
             history: replaces the user's history on record, most recent first.
             features: replaces the recorded values of the features it names.
             include_seen: whether pins of the history may come back.
+            conditions: interests that some pins are found for by an embedding of their own; None
+                leaves them to the service, an empty list wants none.
 
         Raises:
             InvalidRequestError: the request is wrong; names the field and what is valid.
             UnavailableError: no answer in time, or none after all retries.
             HomefeedError: the service failed.
         """
-        request = {
+        request: dict[str, Any] = {
             "user_id": user_id,
             "k": k,
             "interests": interests,
@@ -86,6 +89,8 @@ class HomefeedClient:
             "features": features or {},
             "include_seen": include_seen,
         }
+        if conditions is not None:  # services that do not know the field refuse it
+            request["conditions"] = conditions
         answer = self._send(msgspec.json.encode(request))
         if answer.status_code != 200:
             raise _error(answer)

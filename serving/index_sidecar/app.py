@@ -1,8 +1,9 @@
 """The search as a bare ASGI app: `POST /search`, MessagePack in and out.
 
-Body: `homefeed.index.protocol.SearchRequest`; answer: `SearchResponse`. Anything else is answered
-with a JSON body `{"error": {"code", "message"}}`: 400 the body does not fit, 409 another embedding
-space, 413 too large, 429 and 503 overload, with Retry-After.
+Body: `homefeed.index.protocol.SearchRequest`; answer: `SearchResponse`. A query that does not fit
+the index is refused in its own place in the answer, as a batch holds queries of many callers. What
+concerns the whole request is answered with a JSON body `{"error": {"code", "message"}}`: 400 the
+body is none, 409 another embedding space, 413 too large, 429 and 503 overload, with Retry-After.
 """
 
 import logging
@@ -80,8 +81,6 @@ def _check_space(request: SearchRequest, served: ServedIndex) -> None:
 
 
 def _search(served: ServedIndex, request: SearchRequest, metrics: Metrics) -> bytes:
-    try:
-        hits = served.engine.search_batch(request.queries, metrics.count_strategy)
-    except ValueError as error:
-        raise Refusal(400, "invalid_query", str(error)) from error
-    return msgspec.msgpack.encode(SearchResponse(served.version, hits))
+    answers = served.engine.answer_batch(request.queries, metrics.count_strategy)
+    metrics.refused_queries.inc(sum(isinstance(answer, str) for answer in answers))
+    return msgspec.msgpack.encode(SearchResponse(served.version, answers))

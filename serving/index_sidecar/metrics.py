@@ -11,7 +11,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from homefeed.index.search import Strategy
+from homefeed.index.candidates import Strategy
 
 BUCKETS_SECONDS = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
@@ -49,11 +49,16 @@ class Metrics:
         )
         strategies = Counter(
             "homefeed_sidecar_queries",
-            "Queries by how the filter planner had them answered.",
+            "Queries by how the filter planner had them answered; once for each of their filters.",
             ["strategy"],
             registry=self.registry,
         )
         self._strategies = {each: strategies.labels(each.value) for each in Strategy}
+        self.refused_queries = Counter(
+            "homefeed_sidecar_refused_queries",
+            "Queries that do not fit the index; those beside them are answered.",
+            registry=self.registry,
+        )
         self._num_pins = Gauge(
             "homefeed_sidecar_index_pins", "Pins in the index.", registry=self.registry
         )
@@ -65,7 +70,7 @@ class Metrics:
         )
 
     def count_strategy(self, strategy: Strategy) -> None:
-        """Counts one query by how it was answered."""
+        """Counts one filter of a query by how it was answered."""
         self._strategies[strategy].inc()
 
     def set_index(self, version: str, embedding_space: str, num_pins: int) -> None:

@@ -46,7 +46,7 @@ class HomefeedHandler:
             Path(os.environ["HOMEFEED_RELEASE"]),
             SidecarClient(socket_path, settings.handler.sidecar_deadline_seconds),
             Metrics(),
-            settings.handler.redis,
+            settings.handler,
         )
         self._retriever.warm_up(settings.batch_size)
         serve_metrics(host, int(port))

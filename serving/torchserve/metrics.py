@@ -91,6 +91,11 @@ class Metrics:
         self._redis_failures = {
             reason: redis_failures.labels(reason.value) for reason in redis_users.Reason
         }
+        self.refused_queries = Counter(
+            "homefeed_retrieval_refused_queries",
+            "Requests whose search the sidecar refused, while it answered those beside them.",
+            registry=self.registry,
+        )
         failures = Counter(
             "homefeed_retrieval_sidecar_failures",
             "Batches that the sidecar did not answer, by reason.",

@@ -11,6 +11,8 @@ MAX_K = 1000
 MAX_USER_ID_LENGTH = 512
 MAX_LIST_LENGTH = 10_000
 """Most entries of `interests`, `exclude` and `history`."""
+MAX_CONDITIONS = 16
+"""Each takes the tower as long as another user does."""
 MAX_TIMESTAMP = (1 << 63) - 1
 
 
@@ -29,6 +31,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     replaces the one on record, most recent first, unless every entry has a timestamp to sort by.
     `features` replaces the recorded values of the columns it names. Pins of the user's history are
     left out unless `include_seen`.
+
+    `conditions` are interests that some of the pins are found for, each by an embedding of its own;
+    None takes those of `interests`, or of the user, where the model knows conditions.
     """
 
     user_id: Annotated[str, Meta(min_length=1, max_length=MAX_USER_ID_LENGTH)]
@@ -38,13 +43,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     history: Annotated[tuple[HistoryEntry, ...], Meta(max_length=MAX_LIST_LENGTH)] | None = None
     features: dict[str, msgspec.Raw] = {}
     include_seen: bool = False
+    conditions: Annotated[tuple[str, ...], Meta(max_length=MAX_CONDITIONS)] | None = None
 
 
 class Pin(msgspec.Struct, frozen=True):
     """One recommended pin.
 
-    `source` is what found it: `embedding_0` (of the user's embeddings, by number) or `popular`,
-    which has no score.
+    `source` is what found it: `embedding_0` (of the user's embeddings, by number),
+    `condition:art` (the user's embedding for an interest) or `popular`, which has no score.
     """
 
     pin_id: str
@@ -65,8 +71,8 @@ class Recommendations(msgspec.Struct, frozen=True, kw_only=True):
     """The answer, best pin first.
 
     `cold_start` says that nothing is known of the user, and `user_features` where what is known
-    comes from. `degraded` says that the search could not be asked and popular pins stand in; there
-    is no `index_version` then.
+    comes from. `degraded` says that the search gave no answer and popular pins stand in; there is
+    no `index_version` then.
     """
 
     pins: tuple[Pin, ...]

@@ -9,7 +9,9 @@ import msgspec
 import numpy as np
 
 from homefeed.features.config import Categorical, Feature, Numeric
+from serving.torchserve.conditions import LISTS
 from serving.torchserve.protocol import (
+    MAX_CONDITIONS,
     MAX_K,
     MAX_LIST_LENGTH,
     MAX_USER_ID_LENGTH,
@@ -34,6 +36,7 @@ VALID = {
     "none of them, timestamp in Unix seconds",
     "features": "an object of user features",
     "include_seen": "true or false",
+    "conditions": f"a list of at most {MAX_CONDITIONS} names of interests, or null",
 }
 """What each field takes, for people."""
 
@@ -55,7 +58,7 @@ class InvalidRequest(Exception):
 
 
 class CheckedRequest(NamedTuple):
-    """A request whose interests, history and features are known to be valid."""
+    """A request whose interests, conditions, history and features are known to be valid."""
 
     request: Request
     features: dict[str, Any]
@@ -65,9 +68,24 @@ class CheckedRequest(NamedTuple):
 class RequestParser:
     """Checks requests against one release."""
 
-    def __init__(self, features: Collection[Feature], interests: Collection[str]) -> None:
-        self._features = {each.column: _values(each) for each in features}
+    def __init__(
+        self,
+        features: Collection[Feature],
+        interests: Collection[str],
+        is_conditional: bool = False,
+    ) -> None:
+        """Takes what is valid.
+
+        Args:
+            features: of users, that the tower is fed.
+            interests: those that pins of the index have.
+            is_conditional: whether the tower knows conditions. Requests may give the features that
+                they follow from then, whether the tower is fed them or not.
+        """
+        taken = [*LISTS, *features] if is_conditional else features
+        self._features = {each.column: _values(each) for each in taken}
         self._interests = frozenset(interests)
+        self._is_conditional = is_conditional
         # Sorted once, as they are thousands.
         self._listed_features = _listed(sorted(self._features))
         self._listed_interests = _listed(sorted(self._interests))
@@ -93,7 +111,8 @@ class RequestParser:
             request = _request_decoder.decode(body)
         except _undecodable as error:
             raise _explain(error) from error
-        self._check_interests(request.interests)
+        self._check_interests("interests", request.interests)
+        self._check_conditions(request)
         checked = CheckedRequest(
             request, self._decode_features(request.features), _sort(request.history)
         )
@@ -102,11 +121,24 @@ class RequestParser:
         json.loads(body, object_pairs_hook=_refuse_doubled)
         return checked
 
-    def _check_interests(self, interests: Collection[str]) -> None:
+    def _check_interests(self, field: str, interests: Collection[str]) -> None:
         for name in interests:
             if name not in self._interests:
                 message = f"no pin has {_cut(name)!r}; there are {self._listed_interests}"
-                raise InvalidRequest("interests", message)
+                raise InvalidRequest(field, message)
+
+    def _check_conditions(self, request: Request) -> None:
+        if not request.conditions:
+            return
+        if not self._is_conditional:
+            message = "this release's model was trained without conditions; leave them out"
+            raise InvalidRequest("conditions", message)
+        self._check_interests("conditions", request.conditions)
+        for name in request.conditions:
+            if request.interests and name not in request.interests:
+                valid = _cut(_listed(sorted(set(request.interests))))
+                message = f"{_cut(name)!r} is not among the request's interests; these are {valid}"
+                raise InvalidRequest("conditions", message)
 
     def _decode_features(self, given: dict[str, msgspec.Raw]) -> dict[str, Any]:
         values = {}

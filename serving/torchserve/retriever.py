@@ -3,47 +3,28 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from homefeed.features.encoder import HistoryItem, Tensors
-from homefeed.features.users import UserRecord
-from homefeed.index.postings import read_interests
 from homefeed.index.protocol import Hits, Query, SearchRequest, SearchResponse
 from homefeed.release.bundle import Release, read_release_manifest
 from homefeed.release.user_tower import UserTower
-from homefeed.release.users import UserSnapshot
+from serving.torchserve.hydrate import Hydrator
 from serving.torchserve.metrics import Metrics
 from serving.torchserve.popular import best_popular
 from serving.torchserve.protocol import Pin, Recommendations, Request, UserFeatures
-from serving.torchserve.request import CheckedRequest, InvalidRequest, RequestParser
-from serving.torchserve.settings import RedisSettings
+from serving.torchserve.request import InvalidRequest
+from serving.torchserve.settings import HandlerSettings
 from serving.torchserve.sidecar_client import Reason, SidecarClient, SidecarError
-from serving.torchserve.user_lookup import KnownUser, UserLookup, open_redis
+from serving.torchserve.user import User, embed, encode
 
 Answer = Recommendations | InvalidRequest
 
-UNKNOWN_USER = UserRecord()
-NO_REDIS = RedisSettings()
+DEFAULT_SETTINGS = HandlerSettings()
 WARM_UP_ROUNDS = 5
 """TorchScript profiles and optimises a graph in its first few runs."""
 
 logger = logging.getLogger(__name__)
-
-
-class _User(NamedTuple):
-    """A request with what is known of its user."""
-
-    request: Request
-    features: dict[str, Any]
-    history: tuple[HistoryItem, ...]
-    exclude: frozenset[str]
-    source: UserFeatures
-
-    @property
-    def cold_start(self) -> bool:
-        return self.source == UserFeatures.MISSING
 
 
 class Retriever:
@@ -58,30 +39,31 @@ class Retriever:
         folder: Path,
         sidecar: SidecarClient,
         metrics: Metrics,
-        redis: RedisSettings = NO_REDIS,
+        settings: HandlerSettings = DEFAULT_SETTINGS,
     ) -> None:
         release = Release(folder, read_release_manifest(folder))
         self._version = release.version
         self._embedding_space = release.embedding_space
         self._popular = release.popular()
         self._tower = UserTower(release)
-        self._users = UserLookup(
-            UserSnapshot.open(release.users),
-            open_redis(redis, self._tower),
-            redis.max_age_seconds,
-            metrics,
-        )
-        self._parser = RequestParser(self._tower.encoder.config.user, read_interests(release.index))
+        self._hydrator = Hydrator(release, self._tower, metrics, settings)
         self._sidecar = sidecar
         self._metrics = metrics
         self._failure: Reason | None = None
+        self._has_refused = False
 
     def warm_up(self, batch_size: int) -> None:
-        """Runs the tower for every size of batch, so that no early request pays for it."""
-        nobody = _User(Request(user_id="nobody"), {}, (), frozenset(), UserFeatures.MISSING)
+        """Runs the tower for every size of batch, so that no early request pays for it.
+
+        With conditions there are many more; of these the largest is run, for its memory.
+        """
+        nobody = User(Request(user_id="nobody"), {}, (), frozenset(), UserFeatures.MISSING)
+        batches = [[nobody] * size for size in range(1, batch_size + 1)]
+        if conditions := self._hydrator.usual_conditions:
+            batches.append([nobody._replace(conditions=conditions)] * batch_size)
         for _ in range(WARM_UP_ROUNDS):
-            for size in range(1, batch_size + 1):
-                self._tower.embed(self._encode([nobody] * size))
+            for batch in batches:
+                self._tower.embed(encode(self._tower, batch))
 
     def retrieve(self, bodies: Sequence[bytes | bytearray | None]) -> list[Answer]:
         """Answers a batch: one pass of the tower and one request to the sidecar for all of it.
@@ -95,61 +77,27 @@ class Retriever:
         self._metrics.batch_size.observe(len(bodies))
         with self._metrics.timed("total"):
             with self._metrics.timed("hydrate"):
-                asked = self._hydrate([self._parse(body) for body in bodies])
-            users = [each for each in asked if isinstance(each, _User)]
+                asked = self._hydrator.hydrate(bodies)
+            users = [each for each in asked if isinstance(each, User)]
             recommended = iter(self._recommend(users) if users else ())
-            answers = [next(recommended) if isinstance(each, _User) else each for each in asked]
+            answers = [next(recommended) if isinstance(each, User) else each for each in asked]
         for answer in answers:
             self._count(answer)
         return answers
 
     def close(self) -> None:
         """Closes the release's files and the connection to the sidecar."""
-        self._users.close()
+        self._hydrator.close()
         self._sidecar.close()
 
-    def _parse(self, body: bytes | bytearray | None) -> CheckedRequest | InvalidRequest:
-        try:
-            return self._parser.parse(body)
-        except InvalidRequest as invalid:
-            return invalid
-
-    def _hydrate(
-        self, asked: Sequence[CheckedRequest | InvalidRequest]
-    ) -> list[_User | InvalidRequest]:
-        """The requests with what is known of their users, who are looked up together."""
-        ids = [each.request.user_id for each in asked if isinstance(each, CheckedRequest)]
-        known = iter(self._users.find(ids))
-        return [
-            self._user(each, next(known)) if isinstance(each, CheckedRequest) else each
-            for each in asked
-        ]
-
-    def _user(self, asked: CheckedRequest, known: KnownUser) -> _User:
-        """What is asked by and known of one user, in the release's items."""
-        request, features, given_history = asked
-        record = known.record or UNKNOWN_USER
-        history, item_of = record.history, self._users.item_of
-        if given_history is not None:
-            history = tuple(
-                HistoryItem(item_of(entry.pin_id), entry.action, entry.timestamp or 0)
-                for entry in given_history
-            )
-        exclude = frozenset(map(item_of, request.exclude))
-        if not request.include_seen:
-            exclude = exclude.union(record.seen, (item.pin_id for item in history))
-        return _User(request, record.features | features, history, exclude, known.source)
-
-    def _recommend(self, users: Sequence[_User]) -> list[Recommendations]:
+    def _recommend(self, users: Sequence[User]) -> list[Recommendations]:
         with self._metrics.timed("encode"):
-            tensors = self._encode(users)
+            tensors = encode(self._tower, users)
         with self._metrics.timed("tower"):
-            vectors = self._tower.embed(tensors)
+            vectors = embed(self._tower, tensors, users)
         with self._metrics.timed("search"):
             queries = {
-                place: Query(
-                    rows.tobytes(), user.request.k, user.request.interests, tuple(user.exclude)
-                )
+                place: user.query(rows)
                 for place, (user, rows) in enumerate(zip(users, vectors, strict=True))
                 # A feature of 1e300 has no vector; it must not cost its neighbours theirs.
                 if np.isfinite(rows).all()
@@ -158,17 +106,11 @@ class Retriever:
         with self._metrics.timed("merge"):
             if response is None:
                 return [self._stand_in(user) for user in users]
-            hits = dict(zip(queries, response.hits, strict=True))
+            found = dict(zip(queries, response.answers, strict=True))
             return [
-                self._found(user, hits[place], response.index_version)
-                if place in hits
-                else self._stand_in(user)
-                for place, user in enumerate(users)
+                self._recommendations(user, rows, found.get(place), response.index_version)
+                for place, (user, rows) in enumerate(zip(users, vectors, strict=True))
             ]
-
-    def _encode(self, users: Sequence[_User]) -> Tensors:
-        features = [user.features for user in users]
-        return self._tower.encode(features, [user.history for user in users])
 
     def _search(self, queries: tuple[Query, ...]) -> SearchResponse | None:
         """The sidecar's answer, or None where there is none."""
@@ -185,10 +127,25 @@ class Retriever:
         self._failure = None
         return response
 
-    def _found(self, user: _User, hits: Hits, index_version: str) -> Recommendations:
-        pins = zip(hits.pin_ids, hits.scores, hits.sources, strict=True)
+    def _recommendations(
+        self, user: User, vectors: np.ndarray, found: Hits | str | None, index_version: str
+    ) -> Recommendations:
+        """What was found by a user's vectors; popular pins where the sidecar refused the query."""
+        if isinstance(found, str):
+            self._metrics.refused_queries.inc()
+            # A handler and a sidecar of one release agree; others may differ in every request.
+            logger.log(
+                logging.DEBUG if self._has_refused else logging.WARNING,
+                "the sidecar refuses a query, popular pins stand in: %s",
+                found,
+            )
+            self._has_refused = True
+        if not isinstance(found, Hits):
+            return self._stand_in(user)
+        sources = user.sources(vectors)
+        pins = zip(found.pin_ids, found.scores, found.sources, strict=True)
         return Recommendations(
-            pins=tuple(Pin(pin_id, score, f"embedding_{row}") for pin_id, score, row in pins),
+            pins=tuple(Pin(pin_id, score, sources[row]) for pin_id, score, row in pins),
             model_version=self._version,
             index_version=index_version,
             degraded=False,
@@ -196,7 +153,7 @@ class Retriever:
             user_features=user.source,
         )
 
-    def _stand_in(self, user: _User) -> Recommendations:
+    def _stand_in(self, user: User) -> Recommendations:
         request = user.request
         pin_ids = best_popular(self._popular, request.k, request.interests, user.exclude)
         return Recommendations(

@@ -3,6 +3,7 @@
 import msgspec
 
 from homefeed.release.redis_connection import DEFAULT_PREFIX, check_redis_url
+from serving.torchserve.protocol import MAX_CONDITIONS
 
 
 class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,12 +39,19 @@ class HandlerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """A search not answered by then is answered with popular pins."""
     torch_threads: int = 1
     """Threads of the tower in each worker: a small tower gains nothing from more."""
+    max_conditions: int = 4
+    """Interests that a request which names no conditions is conditioned on; 0 for none. Each takes
+    the tower as long as another user does."""
     redis: RedisSettings = RedisSettings()
 
     def __post_init__(self) -> None:
         for name in ("sidecar_deadline_seconds", "torch_threads"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"handler.{name}={getattr(self, name)} must be positive")
+        if not 0 <= self.max_conditions <= MAX_CONDITIONS:
+            raise ValueError(
+                f"handler.max_conditions={self.max_conditions} must be from 0 to {MAX_CONDITIONS}"
+            )
 
 
 class ModelSettings(

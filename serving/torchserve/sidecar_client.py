@@ -60,10 +60,10 @@ class SidecarClient:
         self._deadline_seconds = deadline_seconds
 
     def search(self, request: SearchRequest) -> SearchResponse:
-        """Sends a batch of queries.
+        """Sends a batch of queries, each of which is answered or refused by itself.
 
         Raises:
-            SidecarError: no answer, in time, that answers every query.
+            SidecarError: no answer to the batch in time.
         """
         body = _encoder.encode(request)
         try:
@@ -83,7 +83,7 @@ class SidecarClient:
         except msgspec.MsgspecError as error:
             message = f"the answer is no SearchResponse: {error}"
             raise SidecarError(Reason.REFUSED, message) from error
-        assert len(response.hits) == len(request.queries)
+        assert len(response.answers) == len(request.queries)
         return response
 
     def close(self) -> None:

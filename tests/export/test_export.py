@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 import torch
 
@@ -20,8 +22,10 @@ from homefeed.features.config import (
     Numeric,
     StatisticsConfig,
 )
-from homefeed.features.encoder import FeatureEncoder, Moments, Vocabulary
-from homefeed.towers.config import TowersConfig
+from homefeed.features.encoder import FeatureEncoder, HistoryItem, Moments, Vocabulary
+from homefeed.release.bundle import Release, ReleaseManifest
+from homefeed.release.user_tower import UserTower
+from homefeed.towers.config import ConditionConfig, TowersConfig
 from homefeed.towers.crossing.config import MaskNetConfig
 from homefeed.towers.model import TwoTowers
 
@@ -61,20 +65,15 @@ def encoder() -> FeatureEncoder:
 
 @pytest.fixture
 def towers(tmp_path: Path) -> Path:
-    folder = tmp_path / "towers"
+    return write_towers(tmp_path / "towers", encoder(), CONFIG)
+
+
+def write_towers(folder: Path, fed: FeatureEncoder, config: TowersConfig) -> Path:
     folder.mkdir()
-    encoder().save(folder / "features.json")
+    fed.save(folder / "features.json")
     torch.manual_seed(3)
-    torch.save(TwoTowers(encoder(), CONFIG).state_dict(), folder / "weights.pt")
-    sections = {
-        "towers": {
-            "field_dimension": 8,
-            "embedding_dimension": 6,
-            "crossing": {"kind": "masknet", "blocks": 2, "width": 8},
-        },
-        "training": {},
-        "seed": 3,
-    }
+    torch.save(TwoTowers(fed, config).state_dict(), folder / "weights.pt")
+    sections = {"towers": msgspec.to_builtins(config), "training": {}, "seed": 3}
     (folder / "config.json").write_text(json.dumps(sections))
     write_manifest(folder, Manifest(kind="towers"))
     return folder
@@ -87,6 +86,7 @@ def test_exported_towers_equal_the_trained_ones_and_need_torch_alone(
     assert set(manifest.files) == {"features.json", "user_tower.pt", "pin_tower.pt"}
     assert manifest.details["dimension"] == 6
     assert manifest.details["parity"] <= 1e-5
+    assert manifest.details["conditional"] is False
     assert manifest.inputs == {"towers": read_manifest(towers, "towers").fingerprint}
     # As serving runs it, with the encoder's own tensors.
     program = """
@@ -111,6 +111,35 @@ assert not torch.allclose(vectors[0], vectors[1])
     command = [sys.executable, "-c", program, str(tmp_path / "exported")]
     finished = subprocess.run(command, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
+
+
+def test_towers_that_know_conditions_say_so_and_are_asked_for_them(tmp_path: Path) -> None:
+    plain = encoder()
+    pin = (*plain.config.pin, Categorical(column="interests", values=2))
+    fed = msgspec.structs.replace(
+        plain,
+        config=msgspec.structs.replace(plain.config, pin=pin),
+        vocabularies=plain.vocabularies | {"interests": Vocabulary(("art", "cats"))},
+    )
+    config = msgspec.structs.replace(CONFIG, condition=ConditionConfig())
+    towers = write_towers(tmp_path / "towers", fed, config)
+    exported = tmp_path / "exported"
+    assert export_towers(towers, exported).details["conditional"] is True
+    manifest = ReleaseManifest(
+        kind="release", version="", embedding_space="", created_at=0, conditional=True
+    )
+    tower = UserTower(Release(exported, manifest))
+    features = [{"type": "a", "activity": 0.5}, {"type": "b"}]
+    tensors = tower.encode(features, [[HistoryItem("p1", "save", 0)], []])
+    asked = tower.embed(tower.ask(tensors, [("art", "cats"), ()]))
+    encoded_again = [
+        tower.embed(tower.encode(features[:1], [[HistoryItem("p1", "save", 0)]], [name]))[0]
+        for name in (None, "art", "cats")
+    ]
+    for found, expected in zip(asked, [*encoded_again, tower.embed(tensors)[1]], strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert abs(asked[1] - asked[2]).max() > 1e-3
+    assert tower.ask(tensors, [(), ()]) is tensors
 
 
 def test_the_embedding_space_is_that_of_the_weights(towers: Path, tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def test_names_stay_within_the_limit_of_kubernetes() -> None:
 def test_values_reach_the_servers() -> None:
     settings = (
         "sidecar.deadlineMilliseconds=250,sidecar.queueSize=7,torchserve.batchSize=4,"
-        "torchserve.maxBatchDelayMilliseconds=2,torchserve.queueSize=9,"
+        "torchserve.maxBatchDelayMilliseconds=2,torchserve.queueSize=9,torchserve.maxConditions=0,"
         "torchserve.responseTimeoutSeconds=3,release.version=20260101T000000Z-0123abcd"
     )
     chart = Rendered("minimal", "--set", settings)
@@ -222,7 +222,7 @@ def test_values_reach_the_servers() -> None:
         "maxBatchDelay": 2,
         "responseTimeout": 3,
         "startupTimeout": 120,
-        "handler": {"sidecar_deadline_seconds": 0.25, "torch_threads": 1},
+        "handler": {"sidecar_deadline_seconds": 0.25, "torch_threads": 1, "max_conditions": 0},
     }
     assert options(chart.container("fetch-release"))["version"] == "20260101T000000Z-0123abcd"
 

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homefeed.index.build import build_index
+from homefeed.index.candidates import Strategy
 from homefeed.index.config import IndexConfig
 from homefeed.index.protocol import Hits, Query
-from homefeed.index.search import SearchEngine, Strategy
+from homefeed.index.search import SearchEngine
 from tests.index.artifacts import write_corpus, write_embeddings
 
 NAMES = ("art", "bread", "cats", "dance")
@@ -48,21 +49,29 @@ def build(folder: Path, corpus: Corpus, config: IndexConfig) -> SearchEngine:
     return SearchEngine.load(folder / "index")
 
 
-def eligible(corpus: Corpus, query: Query) -> list[int]:
-    wanted, excluded = set(query.interests), set(query.exclude)
+def vectors_of(corpus: Corpus, query: Query) -> np.ndarray:
+    return np.frombuffer(query.vectors, np.float32).reshape(-1, corpus.vectors.shape[1])
+
+
+def eligible(corpus: Corpus, query: Query) -> list[list[int]]:
+    """The pins that each vector may find."""
+    excluded = set(query.exclude)
+    names = query.row_interests or [""] * len(vectors_of(corpus, query))
+    wanted = [{name} if name else set(query.interests) for name in names]
     return [
-        place
-        for place, own in enumerate(corpus.interests)
-        if (not wanted or wanted & set(own)) and f"p{place}" not in excluded
+        [
+            place
+            for place, interests in enumerate(corpus.interests)
+            if (not own or own & set(interests)) and f"p{place}" not in excluded
+        ]
+        for own in wanted
     ]
 
 
 def brute_force(corpus: Corpus, query: Query) -> list[tuple[str, float, int]]:
     """Round-robin over full sorts, by the letter of the guarantee."""
-    vectors = np.frombuffer(query.vectors, np.float32).reshape(-1, corpus.vectors.shape[1])
-    places = eligible(corpus, query)
     queues = []
-    for vector in vectors:
+    for vector, places in zip(vectors_of(corpus, query), eligible(corpus, query), strict=True):
         scored = [(float(corpus.vectors[place] @ vector), place) for place in places]
         queues.append(sorted(scored, key=lambda pair: -pair[0]))
     found: list[tuple[str, float, int]] = []
@@ -79,15 +88,15 @@ def brute_force(corpus: Corpus, query: Query) -> list[tuple[str, float, int]]:
 
 
 def check_guarantees(corpus: Corpus, query: Query, hits: Hits) -> None:
-    places = eligible(corpus, query)
-    signatures = {corpus.signatures[place] for place in places}
+    by_row = eligible(corpus, query)
+    signatures = {corpus.signatures[place] for places in by_row for place in places}
     found = [int(pin_id.removeprefix("p")) for pin_id in hits.pin_ids]
-    assert set(found) <= set(places)
     assert len(found) == min(query.k, len(signatures))
     assert len({corpus.signatures[place] for place in found}) == len(found)
-    vectors = np.frombuffer(query.vectors, np.float32).reshape(-1, corpus.vectors.shape[1])
+    vectors = vectors_of(corpus, query)
     by_source: dict[int, list[float]] = {}
     for place, score, source in zip(found, hits.scores, hits.sources, strict=True):
+        assert place in by_row[source]
         assert score == pytest.approx(float(corpus.vectors[place] @ vectors[source]), abs=1e-5)
         by_source.setdefault(source, []).append(score)
     for scores in by_source.values():
@@ -95,17 +104,21 @@ def check_guarantees(corpus: Corpus, query: Query, hits: Hits) -> None:
 
 
 def queries(num_pins: int, dimension: int, max_k: int) -> st.SearchStrategy[Query]:
-    def make(seed: int, num: int, k: int, interests: Sequence[str], share: float) -> Query:
+    def make(
+        seed: int, rows: Sequence[str], by_row: bool, k: int, interests: Sequence[str], share: float
+    ) -> Query:
         rng = np.random.default_rng(seed)
-        vectors = rng.standard_normal((num, dimension), np.float32)
+        vectors = rng.standard_normal((len(rows), dimension), np.float32)
         excluded = np.flatnonzero(rng.random(num_pins) < share)
         exclude = (*(f"p{place}" for place in excluded), "unknown")
-        return Query(vectors.tobytes(), k, tuple(interests), exclude)
+        row_interests = tuple(rows) if by_row else ()
+        return Query(vectors.tobytes(), k, tuple(interests), exclude, row_interests)
 
     return st.builds(
         make,
         st.integers(0, 2**32),
-        st.integers(1, 4),
+        st.lists(st.sampled_from(("", *NAMES)), min_size=1, max_size=5),
+        st.booleans(),
         st.integers(1, max_k),
         st.lists(st.sampled_from(NAMES), max_size=3),
         st.sampled_from([0.0, 0.1, 0.9, 1.0]),
@@ -150,7 +163,8 @@ def test_any_small_corpus_equals_brute_force(
     corpus = make_corpus(num_pins, 4, seed)
     engine = build(tmp_path_factory.mktemp("small"), corpus, IndexConfig())
     known = tuple(name for name in query.interests if name in engine.interests)
-    query = Query(query.vectors, query.k, known, query.exclude)
+    rows = tuple(name if name in engine.interests else "" for name in query.row_interests)
+    query = Query(query.vectors, query.k, known, query.exclude, rows)
     expected = brute_force(corpus, query)
     hits = engine.search(query)
     check_guarantees(corpus, query, hits)
@@ -197,6 +211,42 @@ def test_the_planner_follows_the_number_of_rows(
     assert strategies_of(ivf[1], Query(vector, 3000)) == [Strategy.FALLBACK]
 
 
+def test_each_filter_of_a_query_is_planned_by_itself(ivf: tuple[Corpus, SearchEngine]) -> None:
+    rows = ("", "dance", "art", "dance")
+    query = Query(np.ones((4, 8), np.float32).tobytes(), 5, (), (), rows)
+    assert strategies_of(ivf[1], query) == [Strategy.ANN, Strategy.POSTINGS, Strategy.ANN]
+    # Where the rows with the same filter as the query's own are, they share its pass.
+    query = Query(query.vectors, 5, ("dance",), (), rows)
+    assert strategies_of(ivf[1], query) == [Strategy.POSTINGS, Strategy.ANN]
+
+
+def test_rows_take_turns_and_each_keeps_to_its_interest(flat: tuple[Corpus, SearchEngine]) -> None:
+    corpus, engine = flat
+    vector = np.ones(8, np.float32).tobytes()
+    query = Query(3 * vector, 30, ("bread",), ("p1", "p2"), ("cats", "", "dance"))
+    hits = engine.search(query)
+    assert hits.sources == (0, 1, 2) * 10
+    for pin_id, source in zip(hits.pin_ids, hits.sources, strict=True):
+        own = corpus.interests[int(pin_id.removeprefix("p"))]
+        assert ("cats", "bread", "dance")[source] in own
+
+
+def test_a_filter_with_few_pins_leaves_the_rest_to_the_others(
+    ivf: tuple[Corpus, SearchEngine],
+) -> None:
+    corpus, engine = ivf
+    rare = {place for place, own in enumerate(corpus.interests) if "dance" in own}
+    left = [f"p{place}" for place in sorted(rare)[1:]]
+    query = Query(bytes(64), 300, (), tuple(left), ("dance", "art"))
+    hits = engine.search(query)
+    check_guarantees(corpus, query, hits)
+    assert hits.sources.count(0) == 1
+    # And where all of them are taken, the approximate one is scanned for what is left.
+    query = Query(bytes(64), 3000, (), tuple(left), ("dance", "art"))
+    assert strategies_of(engine, query) == [Strategy.POSTINGS, Strategy.FALLBACK]
+    check_guarantees(corpus, query, engine.search(query))
+
+
 def test_a_filter_far_from_the_query_is_still_exact(tmp_path: Path) -> None:
     corpus = make_corpus(3000, 8, seed=3)
     side = corpus.vectors[:, 0] > 0
@@ -227,7 +277,18 @@ def test_threads_get_what_one_thread_gets(ivf: tuple[Corpus, SearchEngine]) -> N
         (Query(b"", 5), r"queries\[1\].vectors holds 0 bytes.*32 bytes each"),
         (Query(bytes(33), 5), r"queries\[1\].vectors holds 33 bytes"),
         (Query(np.full(8, np.nan, np.float32).tobytes(), 5), "not finite"),
-        (Query(bytes(32), 5, ("art", "chess")), "no pin has 'chess'; there are art, bread, cats"),
+        (
+            Query(bytes(32), 5, ("art", "chess")),
+            r"queries\[1\].interests: no pin has 'chess'; there are art, bread, cats",
+        ),
+        (
+            Query(bytes(32), 5, row_interests=("chess",)),
+            r"queries\[1\].row_interests: no pin has 'chess'; there are art, bread, cats",
+        ),
+        (
+            Query(bytes(32), 5, row_interests=("art", "")),
+            r"queries\[1\].row_interests holds 2 names for 1 vectors; it must hold one for each",
+        ),
     ],
 )
 def test_a_query_that_does_not_fit_is_refused(
@@ -236,6 +297,17 @@ def test_a_query_that_does_not_fit_is_refused(
     _, engine = flat
     with pytest.raises(ValueError, match=message):
         engine.search_batch([Query(bytes(32), 5), query])
+
+
+def test_a_refused_query_costs_its_neighbours_nothing(flat: tuple[Corpus, SearchEngine]) -> None:
+    _, engine = flat
+    good = Query(bytes(32), 5), Query(bytes(32), 7, ("art",))
+    bad = Query(bytes(32), 5, ("chess",)), Query(b"", 5)
+    answers = engine.answer_batch([good[0], bad[0], good[1], bad[1]])
+    assert answers[::2] == engine.search_batch(good)
+    assert answers[1] == "interests: no pin has 'chess'; there are art, bread, cats, dance"
+    assert isinstance(answers[3], str) and answers[3].startswith("vectors holds 0 bytes")
+    assert engine.answer_batch([]) == ()
 
 
 def test_a_corpus_without_interests(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
-from homefeed.contracts import MANIFEST_FILE, new_version, read_manifest
+from homefeed.contracts import MANIFEST_FILE, new_version, read_manifest, write_manifest
 from homefeed.index.build import build_index
 from homefeed.index.config import IndexConfig
 from homefeed.release.build import build_release
@@ -64,6 +65,24 @@ def test_a_release_holds_all_that_serving_needs(release: Path, parts: Parts) -> 
     on_disk = {p.relative_to(release).as_posix() for p in release.rglob("*") if p.is_file()}
     assert set(opened.manifest.files) == on_disk - {MANIFEST_FILE}
     assert opened.manifest.metrics == {"index_recall@100": 1.0, "num_pins": 4, "num_users": 1}
+
+
+def test_a_release_says_whether_its_tower_knows_conditions(
+    tmp_path: Path, parts: Parts, release: Path
+) -> None:
+    # Exports, and releases, of a time that knew none do not say it.
+    assert not Release.open(release).is_conditional
+    path = release / MANIFEST_FILE
+    manifest = json.loads(path.read_bytes())
+    del manifest["conditional"]
+    path.write_text(json.dumps(manifest))
+    assert not Release.open(release).is_conditional
+
+    towers = read_manifest(parts["exported"], "exported_towers")
+    details = towers.details | {"conditional": True}
+    write_manifest(parts["exported"], msgspec.structs.replace(towers, details=details))
+    assert build_release(**parts, output=tmp_path / "other").conditional
+    assert Release.open(tmp_path / "other").is_conditional
 
 
 def test_versions_sort_by_time_and_tell_contents_apart() -> None:

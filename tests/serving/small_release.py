@@ -81,6 +81,15 @@ class SmallRelease(NamedTuple):
         summed = pins + age_table()[0 if age is None else 1 + AGES.index(age)] + activity
         return summed / np.linalg.norm(summed)
 
+    def conditioned_vectors(
+        self, history: Sequence[str], age: str | None = None, condition: str | None = None
+    ) -> np.ndarray:
+        """What `ConditionalTower` makes of a user, [2, DIMENSION]; SumTower's is its first."""
+        row = 0 if condition is None else 2 + INTERESTS.index(condition)
+        vector = self.user_vector(history, age) + condition_table()[row]
+        vector /= np.linalg.norm(vector)
+        return np.stack([vector, vector[::-1]])
+
     def interests_of(self, pin_id: str) -> set[str]:
         return set(self.interests[pin_number(pin_id)])
 
@@ -100,6 +109,14 @@ def age_table() -> np.ndarray:
     """Vectors of the unknown age and of AGES, float32 [3, DIMENSION]."""
     rng = np.random.default_rng(1)
     return 0.1 * rng.standard_normal((1 + len(AGES), DIMENSION)).astype(np.float32)
+
+
+def condition_table() -> np.ndarray:
+    """Vectors of no condition, an unknown one and INTERESTS, float32 [5, DIMENSION]."""
+    rng = np.random.default_rng(2)
+    table = rng.standard_normal((2 + len(INTERESTS), DIMENSION)).astype(np.float32)
+    table[0] = 0
+    return table
 
 
 class SumTower(nn.Module):
@@ -122,7 +139,23 @@ class SumTower(nn.Module):
         return nn.functional.normalize(summed, dim=1)[:, None, :]
 
 
-def make_encoder() -> FeatureEncoder:
+class ConditionalTower(nn.Module):
+    """Two embeddings a user: SumTower's with the condition's vector, and the same backwards."""
+
+    def __init__(self, vectors: np.ndarray) -> None:
+        super().__init__()
+        self.user = SumTower(vectors)
+        self.conditions = nn.Embedding.from_pretrained(torch.from_numpy(condition_table()))
+
+    def forward(self, features: dict[str, Tensor]) -> Tensor:
+        """SumTower's features and `condition[B, 1]` to `[B, 2, D]`."""
+        summed = self.user(features) + self.conditions(features["condition"])
+        vectors = nn.functional.normalize(summed, dim=2)
+        return torch.cat([vectors, vectors.flip(2)], dim=1)
+
+
+def make_encoder(conditional: bool = False) -> FeatureEncoder:
+    pin_interests = {"interests": Vocabulary(INTERESTS)} if conditional else {}
     config = FeaturesConfig(
         user=(
             Categorical(column="age"),
@@ -137,6 +170,7 @@ def make_encoder() -> FeatureEncoder:
         config=config,
         actions=Vocabulary(("click", "save")),
         vocabularies={
+            **pin_interests,
             "age": Vocabulary(AGES),
             "followed_interests": Vocabulary(INTERESTS),
             "pin_id": Vocabulary(tuple(f"p{row}" for row in range(NUM_PINS))),
@@ -146,12 +180,13 @@ def make_encoder() -> FeatureEncoder:
     )
 
 
-def write_towers(folder: Path, vectors: np.ndarray, space: str) -> Path:
+def write_towers(folder: Path, vectors: np.ndarray, space: str, conditional: bool) -> Path:
     folder.mkdir()
-    torch.jit.script(SumTower(vectors)).save(str(folder / "user_tower.pt"))
+    tower = ConditionalTower(vectors) if conditional else SumTower(vectors)
+    torch.jit.script(tower).save(str(folder / "user_tower.pt"))
     (folder / "pin_tower.pt").write_bytes(b"not run here")
-    make_encoder().save(folder / FEATURES_FILE)
-    details = space_details(DIMENSION, space)
+    make_encoder(conditional).save(folder / FEATURES_FILE)
+    details = space_details(DIMENSION, space) | {"conditional": conditional}
     write_manifest(folder, Manifest(kind="exported_towers", details=details))
     return folder
 
@@ -166,7 +201,7 @@ def write_users(folder: Path) -> Path:
         "activity": [0.0, 0.0],
         "taste": pa.array([[0.0, 0.0], None], pa.list_(pa.float32())),
         "followed_interests": pa.array([["art"], None], pa.list_(pa.string())),
-        "inferred_interests": pa.array([None, None], pa.list_(pa.string())),
+        "inferred_interests": pa.array([None, ["größe", "chess"]], pa.list_(pa.string())),
     }
     pq.write_table(pa.table(users), folder / "users.parquet")
     engagements = {
@@ -187,25 +222,31 @@ def write_users(folder: Path) -> Path:
     return folder
 
 
-def build_small_release(folder: Path, space: str = SPACE) -> SmallRelease:
+def build_small_release(
+    folder: Path,
+    space: str = SPACE,
+    conditional: bool = False,
+    interests: Sequence[str] = INTERESTS,
+) -> SmallRelease:
+    """Makes one of pins that have `interests` in turn."""
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((NUM_PINS, DIMENSION)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    interests = [[INTERESTS[row % 3]] + ["cats"] * (row % 7 == 0) for row in range(NUM_PINS)]
-    corpus = write_corpus(folder / "corpus", interests)
+    own = [[interests[row % 3]] + [interests[1]] * (row % 7 == 0) for row in range(NUM_PINS)]
+    corpus = write_corpus(folder / "corpus", own)
     embeddings = write_embeddings(folder / "embeddings", vectors, space=space)
     build_index(corpus, [embeddings], IndexConfig(), folder / "index")
     write_user_snapshot(write_users(folder / "dataset"), folder / "users")
     write_model_store(folder / "model-store", SETTINGS)
     build_release(
-        exported=write_towers(folder / "exported", vectors, space),
+        exported=write_towers(folder / "exported", vectors, space, conditional),
         corpus=corpus,
         index=folder / "index",
         users=folder / "users",
         model_store=folder / "model-store",
         output=folder / "release",
     )
-    return SmallRelease(folder / "release", vectors, interests)
+    return SmallRelease(folder / "release", vectors, own)
 
 
 def sign_release(release: Path) -> None:

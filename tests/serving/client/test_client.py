@@ -92,6 +92,7 @@ def test_what_is_asked_for_arrives_and_is_a_valid_request() -> None:
             history=[HistoryEntry("p2", "save"), HistoryEntry("p3", "click", 9)],
             features={"age": None, "taste": [0.5]},
             include_seen=True,
+            conditions=["größe"],
         )
         client.recommend("u")
         client.recommend("u", history=[])
@@ -107,6 +108,7 @@ def test_what_is_asked_for_arrives_and_is_a_valid_request() -> None:
         ],
         "features": {"age": None, "taste": [0.5]},
         "include_seen": True,
+        "conditions": ["größe"],
     }
     as_read = [
         msgspec.json.decode(json.dumps(request), type=Request) for request in running.requests

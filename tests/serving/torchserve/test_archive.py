@@ -53,6 +53,8 @@ def test_settings_are_read_back_as_they_were(tmp_path: Path) -> None:
         ("batchSize: 0", "batchSize=0 must be at least 1"),
         ("batch_size: 4", "unknown field `batch_size`"),
         ("handler: {torch_threads: 0}", "handler.torch_threads=0 must be positive"),
+        ("handler: {max_conditions: 17}", "handler.max_conditions=17 must be from 0 to 16"),
+        ("handler: {max_conditions: -1}", "handler.max_conditions=-1 must be from 0 to 16"),
         ("handler: {deadline: 1}", "unknown field `deadline`"),
         (
             "handler: {sidecar_deadline_seconds: 10}",

@@ -49,6 +49,8 @@ def refused(answer: httpx.Response, status: int, field: str, message: str) -> No
         ({"user_id": "u", "exclude": "p1"}, "exclude", "a list of at most 10000 pin ids"),
         ({"user_id": "u", "exclude": ["p"] * 10_001}, "exclude", "at most 10000 pin ids"),
         ({"user_id": "u", "history": [{"pin_id": "p1"}]}, "history[0].action", "history must be"),
+        ({"user_id": "u", "conditions": ["art"]}, "conditions", "trained without conditions"),
+        ({"user_id": "u", "conditions": ["art"] * 17}, "conditions", "a list of at most 16 names"),
         ({"user_id": "u", "features": {"size": 1}}, "features.size", "there are activity, age"),
         ({"user_id": "u", "features": {"taste": [1]}}, "features.taste", "2 float32 numbers"),
         ({"user_id": "u", "features": {"age": 18}}, "features.age", "it must be a string"),

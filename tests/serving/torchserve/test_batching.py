@@ -95,6 +95,7 @@ def test_more_than_can_wait_are_refused_at_once(serving: LocalServing) -> None:
         ):
             client.recommend("reader")
     assert {answer.status_code for answer in refused} == {503}
+    assert not any("retry-after" in answer.headers for answer in refused)  # as docs/api.md says
     assert caught.value.status == 503
     answered = [future.result().status_code for future in pending]
     assert set(answered) == {200, 503}

@@ -205,6 +205,7 @@ def test_the_client_asks_for_all_of_it(serving: LocalServing, small_release: Sma
             history=history,
             features={"age": "25"},
             include_seen=True,
+            conditions=[],
         )
         assert not client.recommend("reader").degraded
     assert [pin.pin_id for pin in answer.pins] == small_release.best(

@@ -16,6 +16,7 @@ FEATURES = (
     Embedding(column="taste", dimension=2),
 )
 PARSER = RequestParser(FEATURES, ("art", "größe"))
+CONDITIONAL = RequestParser(FEATURES, ("art", "größe"), is_conditional=True)
 
 
 def error_of(body: bytes | None) -> InvalidRequest:
@@ -205,6 +206,18 @@ def test_timestamps_put_the_history_in_order() -> None:
     assert [entry.pin_id for entry in checked.history] == ["p1", "p3", "p2", "p0"]
 
 
+def test_a_conditional_release_takes_the_users_interests_though_its_tower_does_not() -> None:
+    features = {"followed_interests": ["art", "new"], "inferred_interests": None, "age": "18"}
+    body = json.dumps({"user_id": "u", "features": features, "conditions": ["art"]}).encode()
+    checked = CONDITIONAL.parse(body)
+    assert (checked.features, checked.request.conditions) == (features, ("art",))
+    with pytest.raises(InvalidRequest, match="is no feature; there are activity, age, taste"):
+        PARSER.parse(body.replace(b'"conditions"', b'"exclude"'))
+    wrong = b'{"user_id": "u", "features": {"followed_interests": "art"}}'
+    with pytest.raises(InvalidRequest, match="it must be a list of strings, or null"):
+        CONDITIONAL.parse(wrong)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -217,9 +230,10 @@ near_requests = st.fixed_dictionaries({}, optional={name: json_values for name i
 
 @given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()) | near_requests)
 def test_no_body_raises_anything_else(body: bytes) -> None:
-    try:
-        assert PARSER.parse(bytearray(body)).request.user_id
-    except InvalidRequest as error:
-        assert error.body.error.field
-        assert error.body.error.message
-        assert 400 <= error.status < 500
+    for parser in (PARSER, CONDITIONAL):
+        try:
+            assert parser.parse(bytearray(body)).request.user_id
+        except InvalidRequest as error:
+            assert error.body.error.field
+            assert error.body.error.message
+            assert 400 <= error.status < 500
