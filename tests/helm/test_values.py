@@ -16,8 +16,9 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 FREE_FORM = {
     "global", "release.env", "service.annotations", "serviceAccount.annotations",
-    "serviceMonitor.labels", "podAnnotations", "podLabels", "nodeSelector",
-    "affinity.nodeAffinity", "affinity.podAffinity", "affinity.podAntiAffinity", "extraObjects[]",
+    "serviceMonitor.labels", "podMonitor.labels", "prometheusRule.labels", "podAnnotations",
+    "podLabels", "nodeSelector", "affinity.nodeAffinity", "affinity.podAffinity",
+    "affinity.podAntiAffinity", "extraObjects[]",
 }  # fmt: skip
 """Whose keys are the users' own, or those of an object of Kubernetes."""
 
@@ -46,6 +47,12 @@ FREE_FORM = {
         ('users.redis.url="http://redis"', "at '/users/redis/url': 'http://redis' does not match"),
         ('users.redis.url="redis://:hush@redis"', "at '/users/redis/url': "),
         ('users.redis.password="hush"', "at '/users/redis': additional properties 'password'"),
+        (
+            "prometheusRule.objectives.fastMilliseconds=60",
+            "fastMilliseconds': value must be one of",
+        ),
+        ("prometheusRule.limits.degradedPercent=0", "degradedPercent': exclusiveMinimum: got 0"),
+        ('prometheusRule.objectives.goodAnswersPercent="100"', "'100' does not match"),
         ('service.type="External"', "at '/service/type': value must be one of 'ClusterIP'"),
         ('extraObjects[0].kind="Secret"', "at '/extraObjects/0': missing properties 'apiVersion'"),
     ],
@@ -75,6 +82,18 @@ def test_the_schema_names_the_key(setting: str, complaint: str) -> None:
             "together be below torchserve.responseTimeoutSeconds=2",
         ),
         ("torchserve.workers=2", "torchserve.workers=2 is more than cpus=1"),
+        (
+            "serviceMonitor.enabled=true,podMonitor.enabled=true",
+            "serviceMonitor.enabled and podMonitor.enabled are both true: every pod would be",
+        ),
+        (
+            "prometheusRule.enabled=true,podMonitor.enabled=true,podMonitor.interval=61s",
+            "podMonitor.interval=61s is too long for the alerts of prometheusRule.enabled=true",
+        ),
+        (
+            "prometheusRule.enabled=true,prometheusRule.objectives.goodAnswersPercent=93.05",
+            "prometheusRule.objectives.goodAnswersPercent=93.05 allows so much",
+        ),
         (
             "torchserve.workers=2,cpus=2,torchserve.javaHeap=512Mi",
             "torchserve.memory=1Gi is too small: torchserve.javaHeap=512Mi and 2 "
