@@ -1,4 +1,4 @@
-"""The rules of the chart, asked of a Prometheus that scrapes real pods."""
+"""The rules of the chart and the queries of its dashboard, asked of a Prometheus that scrapes real pods."""
 
 import re
 import time
@@ -11,6 +11,7 @@ from tests.cluster.answers import Traffic
 from tests.cluster.conftest import Demo
 from tests.cluster.prometheus import query
 from tests.cluster.service import Service
+from tests.helm.test_dashboard import queries
 from tests.kubectl import needs_cluster
 
 SCRAPE_SECONDS = 60
@@ -71,6 +72,17 @@ def test_the_age_of_the_index_is_that_of_the_release(
         time.sleep(1)
     # The clock of the cluster may be a little off.
     assert abs(ages[demo.version] - (time.time() - made.timestamp())) < SCRAPE_SECONDS
+
+
+@needs_cluster
+def test_the_dashboard_shows_real_pods(service: Service, traffic: Traffic, prometheus: str) -> None:
+    deadline = time.monotonic() + SCRAPE_SECONDS
+    with traffic.flowing():
+        for title, expression in queries({"$namespace": service.namespace}):
+            # Failures alone may be none, and TorchServe then has no series of them.
+            while not query(prometheus, expression) and "Requests5XX" not in expression:
+                assert time.monotonic() < deadline, (title, expression)
+                time.sleep(1)
 
 
 def value(prometheus: str, expression: str) -> float:

@@ -16,7 +16,8 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 FREE_FORM = {
     "global", "release.env", "service.annotations", "serviceAccount.annotations",
-    "serviceMonitor.labels", "podMonitor.labels", "prometheusRule.labels", "podAnnotations",
+    "serviceMonitor.labels", "podMonitor.labels", "prometheusRule.labels",
+    "grafanaDashboard.labels", "grafanaDashboard.annotations", "podAnnotations",
     "podLabels", "nodeSelector", "affinity.nodeAffinity", "affinity.podAffinity",
     "affinity.podAntiAffinity", "topologySpreadConstraints[].labelSelector", "extraObjects[]",
     *(
