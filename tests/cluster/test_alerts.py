@@ -1,4 +1,4 @@
-"""The rules of the chart and the queries of its dashboard, asked of a Prometheus that scrapes real pods."""
+"""The chart's rules and dashboard, asked of a Prometheus that scrapes real pods."""
 
 import re
 import time

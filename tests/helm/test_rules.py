@@ -14,7 +14,7 @@ from tests.helm.test_values import SCHEMA
 from tests.helm.timeline import Phase, play
 
 RUNBOOKS = CHART.parents[1] / "docs" / "runbooks"
-REDIS = ("--set", "users.redis.url=redis://redis:6379/0")
+REDIS = ("--set", "users.redis.url=redis://redis:6379/0,networkPolicy.enabled=false")
 BEFORE = 60
 """Minutes in which all is well."""
 

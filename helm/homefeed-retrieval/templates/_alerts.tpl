@@ -48,5 +48,5 @@
 {{- include "homefeed.alert" (dict "root" . "alert" "HomefeedTargetDown" "severity" "warning" "for" "10m"
   "expr" (printf "count by (pod) (up{%s} == 0) > 0" $series)
   "summary" (printf "A pod of %s is not scraped" $name)
-  "description" "{{ $value }} metrics ports of pod {{ $labels.pod }} have not answered Prometheus for ten minutes.") -}}
+  "description" "Of the metrics ports of pod {{ $labels.pod }}, {{ $value }} have not answered Prometheus for ten minutes.") -}}
 {{- end -}}
