@@ -38,6 +38,7 @@ class ServedIndex(NamedTuple):
     """What one version answers with; replaced as a whole, never changed."""
 
     version: str
+    created_at: int
     engine: SearchEngine
 
 

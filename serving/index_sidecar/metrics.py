@@ -68,14 +68,20 @@ class Metrics:
             ["version", "embedding_space"],
             registry=self.registry,
         )
+        self._created_at = Gauge(
+            "homefeed_sidecar_index_created_timestamp_seconds",
+            "When the release of the index was made, in Unix seconds.",
+            registry=self.registry,
+        )
 
     def count_strategy(self, strategy: Strategy) -> None:
         """Counts one filter of a query by how it was answered."""
         self._strategies[strategy].inc()
 
-    def set_index(self, version: str, embedding_space: str, num_pins: int) -> None:
-        """Says which index is served."""
+    def set_index(self, version: str, created_at: int, embedding_space: str, num_pins: int) -> None:
+        """Says which index is served; `created_at` is in Unix seconds."""
         self._num_pins.set(num_pins)
+        self._created_at.set(created_at)
         self._index.labels(version, embedding_space).set(1)
 
     def exposition(self) -> bytes:

@@ -21,7 +21,7 @@ class Readiness(msgspec.Struct, frozen=True):
 def create_operations_app(served: ServedIndex, metrics: Metrics) -> App:
     """The probes and metrics of a sidecar that answers searches already."""
     details = served.engine.details
-    metrics.set_index(served.version, details.embedding_space, details.num_pins)
+    metrics.set_index(served.version, served.created_at, details.embedding_space, details.num_pins)
     readiness = msgspec.json.encode(
         Readiness(served.version, details.embedding_space, details.num_pins)
     )

@@ -80,7 +80,7 @@ def serve(
     engine.warm_up()
     metrics = Metrics()
     pool = SearchPool(settings, metrics)
-    served = ServedIndex(opened.version, engine)
+    served = ServedIndex(opened.version, opened.manifest.created_at, engine)
     search_app = create_app(served, pool, metrics, settings)
     operations_app = create_operations_app(served, metrics)
     with (

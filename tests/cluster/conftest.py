@@ -118,3 +118,22 @@ def traffic(service: Service, client: Client, demo: Demo) -> Traffic:
     ]
     excluding = [{**asked, "exclude": pins[::2]} for asked, pins in zip(plain, best, strict=True)]
     return Traffic(client, service.url, plain + excluding)
+
+
+@pytest.fixture
+def restored(service: Service) -> Iterator[None]:
+    """Puts the service back to the release in production, whatever a test did."""
+    yield
+    # The number of pods may be an autoscaler's, which is gone with this.
+    options = ("--set", "replicaCount=2", "--force-conflicts")
+    code, complaint = service.helm("upgrade", "--timeout", "3m", *options)
+    assert code == 0, complaint
+    service.settle()
+
+
+@pytest.fixture
+def prometheus() -> str:
+    """Address of the Prometheus that scrapes the cluster."""
+    if "HOMEFEED_E2E_PROMETHEUS" not in os.environ:
+        pytest.skip("needs a Prometheus that scrapes the cluster: HOMEFEED_E2E_PROMETHEUS")
+    return os.environ["HOMEFEED_E2E_PROMETHEUS"]

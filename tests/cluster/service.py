@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import yaml
+
 from tests.helm.chart import CHART, run_helm
 from tests.kubectl import get, kubectl
 from tests.tools import kubernetes_tools
@@ -49,6 +51,14 @@ class Service:
             on_cluster=True,
         )
         return finished.returncode, finished.stderr
+
+    def render(self, *options: str) -> list[dict[str, Any]]:
+        """The objects that helm would install with further options."""
+        file = str(CHART / "ci" / f"{self._values}-values.yaml")
+        command = ("template", NAME, str(CHART), "--namespace", self.namespace, "--values", file)
+        rendered = run_helm(*command, *options)
+        assert rendered.returncode == 0, rendered.stderr
+        return [each for each in yaml.safe_load_all(rendered.stdout) if each]
 
     def pods(self) -> list[dict[str, Any]]:
         """Its pods, the oldest first."""

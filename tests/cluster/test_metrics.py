@@ -2,14 +2,13 @@
 
 import os
 import time
-from typing import Any
 
-import httpx
 import pytest
 
 from images.measure import pull_bytes, size_bytes
 from tests.cluster.answers import Traffic
 from tests.cluster.figures import Figures
+from tests.cluster.prometheus import query
 from tests.cluster.service import OBJECTS, Images, Service
 from tests.kubectl import kubectl, needs_cluster
 
@@ -19,19 +18,6 @@ STAGES = {
     "homefeed_retrieval_stage_seconds": {"hydrate", "encode", "tower", "search", "merge", "total"},
     "homefeed_sidecar_stage_seconds": {"queue", "search"},
 }
-
-
-def query(prometheus: str, text: str) -> list[dict[str, Any]]:
-    answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": text}, trust_env=False)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["data"]["result"]
-
-
-@pytest.fixture
-def prometheus() -> str:
-    if "HOMEFEED_E2E_PROMETHEUS" not in os.environ:
-        pytest.skip("needs a Prometheus that scrapes the cluster: HOMEFEED_E2E_PROMETHEUS")
-    return os.environ["HOMEFEED_E2E_PROMETHEUS"]
 
 
 @needs_cluster

@@ -1,6 +1,5 @@
 """Upgrades to another release: one that is broken is never served, a whole one is."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,15 +27,6 @@ def other(image_run: ImageRun, client: Client) -> str:
     """The version of a second release in the claim's store, which pods do not ask for."""
     client.copy(image_run.store)
     return image_run.version
-
-
-@pytest.fixture
-def restored(service: Service) -> Iterator[None]:
-    """Puts the service back to the release in production, whatever a test did."""
-    yield
-    code, complaint = service.helm("upgrade", "--timeout", "3m", "--set", "replicaCount=2")
-    assert code == 0, complaint
-    service.settle()
 
 
 def flip_a_bit(client: Client, version: str) -> None:

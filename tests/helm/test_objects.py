@@ -168,8 +168,24 @@ def test_metrics_are_where_prometheus_looks_for_them(s3: Rendered) -> None:
     assert not selector <= s3.one("Service")["metadata"]["labels"].items()
 
 
+def test_prometheus_can_find_the_pods_without_a_service() -> None:
+    options = "serviceMonitor.enabled=false,podMonitor.enabled=true,podMonitor.labels.team=feed"
+    chart = Rendered("s3", "--set", options)
+    kinds = [each["kind"] for each in chart.objects]
+    assert "ServiceMonitor" not in kinds
+    assert kinds.count("Service") == 1
+    monitor = chart.one("PodMonitor")
+    assert [each["port"] for each in monitor["spec"]["podMetricsEndpoints"]] == list(METRICS_PORTS)
+    assert monitor["metadata"]["labels"]["team"] == "feed"
+    pod = chart.one("Deployment")["spec"]["template"]["metadata"]["labels"].items()
+    selector = monitor["spec"]["selector"]["matchLabels"].items()
+    assert selector <= pod
+    assert not selector <= chart.one("Pod", f"{NAME}-test")["metadata"]["labels"].items()
+
+
 def test_what_is_off_is_not_there(minimal: Rendered) -> None:
-    assert not any(each["kind"] == "ServiceMonitor" for each in minimal.objects)
+    kinds = {each["kind"] for each in minimal.objects}
+    assert not kinds & {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
     settings = "podDisruptionBudget.enabled=false,serviceAccount.create=false"
     bare = Rendered("minimal", "--set", settings)
     kinds = {each["kind"] for each in bare.objects}

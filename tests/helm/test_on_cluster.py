@@ -14,6 +14,7 @@ from tests.helm.chart import CHART, CI_VALUES, run_helm, template
 from tests.kubectl import kubectl, needs_cluster, new_namespace, run_kubectl
 
 DRY_RUN = ("apply", "--dry-run=server", "--validate=strict")
+BY_PODS = ("--set", "serviceMonitor.enabled=false,podMonitor.enabled=true")
 TOGETHER = {
     "requiredDuringSchedulingIgnoredDuringExecution": [
         {
@@ -73,14 +74,19 @@ def affinity(namespace: str, **given: Any) -> dict[str, Any]:
 
 
 @needs_cluster
+@pytest.mark.parametrize("options", [(), BY_PODS], ids=["services", "pods"])
 @pytest.mark.parametrize("values", CI_VALUES, ids=lambda path: path.name)
-def test_the_api_server_takes_every_object(namespace: str, values: Path) -> None:
-    rendered = template(values.name.removesuffix("-values.yaml"), "--namespace", namespace)
+def test_the_api_server_takes_every_object(
+    namespace: str, values: Path, options: tuple[str, ...]
+) -> None:
+    name = values.name.removesuffix("-values.yaml")
+    rendered = template(name, "--namespace", namespace, *options)
     objects = [each for each in yaml.safe_load_all(rendered) if each]
-    if "kind: ServiceMonitor" in rendered and not kubectl(
-        "get", "crd", "servicemonitors.monitoring.coreos.com", "--ignore-not-found"
-    ):
-        pytest.skip("the cluster has no ServiceMonitor")
+    for kind in ("ServiceMonitor", "PodMonitor", "PrometheusRule"):
+        definition = f"{kind.lower()}s.monitoring.coreos.com"
+        is_there = kubectl("get", "crd", definition, "--ignore-not-found")
+        if f"kind: {kind}\n" in rendered and not is_there:
+            pytest.skip(f"the cluster has no {kind}")
     # A pod is only taken where its account is.
     (account,) = (each for each in objects if each["kind"] == "ServiceAccount")
     kubectl("apply", "-f", "-", stdin=yaml.safe_dump(account))

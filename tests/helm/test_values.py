@@ -16,10 +16,19 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 FREE_FORM = {
     "global", "release.env", "service.annotations", "serviceAccount.annotations",
-    "serviceMonitor.labels", "podAnnotations", "podLabels", "nodeSelector",
-    "affinity.nodeAffinity", "affinity.podAffinity", "affinity.podAntiAffinity", "extraObjects[]",
+    "serviceMonitor.labels", "podMonitor.labels", "prometheusRule.labels",
+    "grafanaDashboard.labels", "grafanaDashboard.annotations", "podAnnotations",
+    "podLabels", "nodeSelector", "affinity.nodeAffinity", "affinity.podAffinity",
+    "affinity.podAntiAffinity", "topologySpreadConstraints[].labelSelector", "extraObjects[]",
+    *(
+        f"networkPolicy.{peers}[].{selector}"
+        for peers in ("clients", "monitoring", "dns", "store.to", "redis.to", "kubernetesApi.to")
+        for selector in ("podSelector", "namespaceSelector")
+    ),
 }  # fmt: skip
 """Whose keys are the users' own, or those of an object of Kubernetes."""
+
+POLICY = "networkPolicy.enabled=true,networkPolicy.clients[0].ipBlock.cidr=10.0.0.0/8"
 
 
 @pytest.mark.parametrize(
@@ -46,6 +55,18 @@ FREE_FORM = {
         ('users.redis.url="http://redis"', "at '/users/redis/url': 'http://redis' does not match"),
         ('users.redis.url="redis://:hush@redis"', "at '/users/redis/url': "),
         ('users.redis.password="hush"', "at '/users/redis': additional properties 'password'"),
+        ('networkPolicy.clients=[{"pods":{}}]', "at '/networkPolicy/clients/0': additional"),
+        ("networkPolicy.clients=[{}]", "at '/networkPolicy/clients/0': minProperties: got 0"),
+        ('networkPolicy.store.to=[{"ipBlock":{"cidr":"10.0.0.1"}}]', "cidr': '10.0.0.1' does not"),
+        ("networkPolicy.dns=null", "at '/networkPolicy': missing property 'dns'"),
+        ("autoscaling.cpuPercent=0.7", "at '/autoscaling/cpuPercent': got number, want integer"),
+        ('topologySpreadConstraints=[{"topologyKey":"x","maxSkew":1}]', "'whenUnsatisfiable'"),
+        (
+            "prometheusRule.objectives.fastMilliseconds=60",
+            "fastMilliseconds': value must be one of",
+        ),
+        ("prometheusRule.limits.degradedPercent=0", "degradedPercent': exclusiveMinimum: got 0"),
+        ('prometheusRule.objectives.goodAnswersPercent="100"', "'100' does not match"),
         ('service.type="External"', "at '/service/type': value must be one of 'ClusterIP'"),
         ('extraObjects[0].kind="Secret"', "at '/extraObjects/0': missing properties 'apiVersion'"),
     ],
@@ -75,6 +96,33 @@ def test_the_schema_names_the_key(setting: str, complaint: str) -> None:
             "together be below torchserve.responseTimeoutSeconds=2",
         ),
         ("torchserve.workers=2", "torchserve.workers=2 is more than cpus=1"),
+        ("networkPolicy.enabled=true", "networkPolicy.clients is empty: nobody could ask"),
+        (
+            f"{POLICY},release.store=s3://b/c,release.existingClaim=",
+            "networkPolicy.store.to is empty: pods could not fetch a release from release.store=",
+        ),
+        (f"{POLICY},users.redis.url=redis://r", "networkPolicy.redis.to is empty: pods could not"),
+        (POLICY, "networkPolicy.kubernetesApi.to is empty: pods could leave no events"),
+        (
+            "autoscaling.enabled=true,autoscaling.minReplicas=11",
+            "autoscaling.minReplicas=11 is more than autoscaling.maxReplicas=10",
+        ),
+        (
+            "autoscaling.enabled=true,autoscaling.cpuPercent=0",
+            "autoscaling.cpuPercent and autoscaling.requestsPerSecond are both 0",
+        ),
+        (
+            "serviceMonitor.enabled=true,podMonitor.enabled=true",
+            "serviceMonitor.enabled and podMonitor.enabled are both true: every pod would be",
+        ),
+        (
+            "prometheusRule.enabled=true,podMonitor.enabled=true,podMonitor.interval=61s",
+            "podMonitor.interval=61s is too long for the alerts of prometheusRule.enabled=true",
+        ),
+        (
+            "prometheusRule.enabled=true,prometheusRule.objectives.goodAnswersPercent=93.05",
+            "prometheusRule.objectives.goodAnswersPercent=93.05 allows so much",
+        ),
         (
             "torchserve.workers=2,cpus=2,torchserve.javaHeap=512Mi",
             "torchserve.memory=1Gi is too small: torchserve.javaHeap=512Mi and 2 "
@@ -140,6 +188,9 @@ def test_every_value_is_described() -> None:
         key, _, value = line.partition(":")
         if line.lstrip().startswith("#"):
             above = above or line.lstrip()
+            continue
+        if line.lstrip().startswith("- "):  # an item of the list above
+            above = ""
             continue
         is_group = not value.strip()
         if line.strip() and not is_group and not above.startswith("# -- "):

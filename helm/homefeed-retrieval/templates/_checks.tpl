@@ -34,6 +34,9 @@
 {{- fail (printf "torchserve.memory=%s is too small: torchserve.javaHeap=%s and %d torchserve.workers need at least %dMi" .memory .javaHeap (int .workers) $needed) -}}
 {{- end -}}
 {{- end -}}
+{{- include "homefeed.checkMonitoring" . -}}
+{{- include "homefeed.checkNetworkPolicy" . -}}
+{{- include "homefeed.checkAutoscaling" . -}}
 {{- if and .Values.sidecar.native (semverCompare "<1.29-0" .Capabilities.KubeVersion.Version) -}}
 {{- fail (printf "sidecar.native=true needs Kubernetes 1.29, this is %s: set sidecar.native=false" .Capabilities.KubeVersion.Version) -}}
 {{- end -}}

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -184,6 +185,10 @@ def test_metrics_count_what_happened(sidecar: Sidecar) -> None:
     assert sidecar.metric("homefeed_sidecar_index_pins") == NUM_PINS
     version = sidecar.facts["version"]
     assert sidecar.metric("homefeed_sidecar_index_info", version=version) == 1
+    # The time that a version begins with is that of the release.
+    made = datetime.strptime(version.partition("-")[0] + "+0000", "%Y%m%dT%H%M%SZ%z")
+    created_at = sidecar.metric("homefeed_sidecar_index_created_timestamp_seconds")
+    assert created_at == made.timestamp()
 
 
 def test_callers_at_once_get_their_own_answers(sidecar: Sidecar, release: Path) -> None:

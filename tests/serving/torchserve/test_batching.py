@@ -86,6 +86,14 @@ def test_a_batch_gives_each_request_its_own_answer(
 def test_more_than_can_wait_are_refused_at_once(serving: LocalServing) -> None:
     max_waiting = ServerSettings().max_queued
     requests = [{"user_id": "reader", "k": 1}] * (max_waiting + SETTINGS.batch_size + 5)
+
+    def counted() -> list[float]:
+        url = serving.state.metrics_urls["torchserve"]
+        # Prometheus calls it Requests5XX; the parser of the tests gives every counter this end.
+        names = ("ts_inference_requests_total", "Requests5XX_total")
+        return [metric(url, name) for name in names]
+
+    before = counted()
     with gathered(serving, requests, max_waiting) as pending:
         wait_until(lambda: sum(future.done() for future in pending) >= 5, "five refusals")
         refused = [future.result() for future in pending if future.done()]
@@ -100,3 +108,7 @@ def test_more_than_can_wait_are_refused_at_once(serving: LocalServing) -> None:
     answered = [future.result().status_code for future in pending]
     assert set(answered) == {200, 503}
     assert answered.count(200) >= max_waiting
+    # What the chart's alerts go by: all that came, and what of it failed. The client asked twice.
+    received, failed = (after - earlier for after, earlier in zip(counted(), before, strict=True))
+    assert received == len(requests) + 2
+    assert failed == answered.count(503) + 2
