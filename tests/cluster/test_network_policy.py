@@ -10,7 +10,7 @@ from tests.cluster.conftest import Demo
 from tests.cluster.pods import Client, Node
 from tests.cluster.service import Service
 from tests.helm.test_objects import METRICS_PORTS
-from tests.kubectl import get, needs_cluster, run_kubectl
+from tests.kubectl import get, kubectl, needs_cluster, run_kubectl
 
 REST = 8080
 CONNECT = """
@@ -23,10 +23,39 @@ else:
     print("reached")
 """
 ENFORCED_SECONDS = 30
+DENY_ALL = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny-all}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+"""
 
 
 @pytest.fixture
-def policy(service: Service, client: Client, restored: None) -> None:
+def enforced(service: Service, node: Node) -> None:
+    """Skips where the cluster enforces no policy, which one that is not the chart's tells."""
+    own = ("--namespace", service.namespace, "--filename=-")
+    kubectl("apply", *own, stdin=DENY_ALL)
+    try:
+        is_enforced = is_cut_off(node, service.pods()[0])
+    finally:
+        kubectl("delete", *own, stdin=DENY_ALL)
+    if not is_enforced:
+        pytest.skip("the cluster's network plugin does not enforce NetworkPolicies")
+
+
+def is_cut_off(node: Node, pod: dict[str, Any]) -> bool:
+    """Whether a stranger, before long, no longer reaches the REST port."""
+    deadline = time.monotonic() + ENFORCED_SECONDS
+    while node.run("python", "-c", CONNECT, address(pod), str(REST)).strip() == "reached":
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+    return True
+
+
+@pytest.fixture
+def policy(service: Service, client: Client, enforced: None, restored: None) -> None:
     """Lets in nobody but the client's namespace, and no Prometheus."""
     label = r"matchLabels.kubernetes\.io/metadata\.name"
     settings = {
@@ -70,11 +99,7 @@ def test_strangers_and_other_ports_are_cut_off(
                                        address(second), str(REST))  # fmt: skip
         return subprocess.run(command, capture_output=True, text=True).stdout == "reached\n"
 
-    deadline = time.monotonic() + ENFORCED_SECONDS
-    while from_stranger(REST):
-        if time.monotonic() > deadline:
-            pytest.skip("the cluster's network plugin does not enforce NetworkPolicies")
-        time.sleep(0.5)
+    assert is_cut_off(node, first)
     assert from_client(REST)
     for port in METRICS_PORTS.values():
         assert not from_client(port)

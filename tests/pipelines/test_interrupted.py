@@ -23,7 +23,7 @@ from pathlib import Path
 from pipelines.local import run_locally
 run_locally(sys.argv[1], Path(sys.argv[2]))
 """
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 120.0
 ENDLESS = TrainingConfig(batch_size=64, max_epochs=100_000, patience=100_000)
 
 
