@@ -17,10 +17,13 @@ from tests.pipelines.tiny_recipe import write_recipe
 
 pytestmark = pytest.mark.slow
 
+# A shell that runs tests in the background has its children ignore SIGINT.
 RUN = """
+import signal
 import sys
 from pathlib import Path
 from pipelines.local import run_locally
+signal.signal(signal.SIGINT, signal.default_int_handler)
 run_locally(sys.argv[1], Path(sys.argv[2]))
 """
 PATIENCE_SECONDS = 120.0
