@@ -4,7 +4,8 @@
 
 writes `docs/results/data-scale.json`. Each stage is a process of its own, as it is in a pipeline,
 whose peak memory is what the kernel says; DuckDB has `HOMEFEED_MEMORY=2GB`. Logs are of the
-simulator, with 100 engagements a user and a pin.
+simulator, with 100 engagements a user and a pin. The towers are trained for one epoch, on logs of
+up to 10 million.
 """
 
 import argparse
@@ -34,10 +35,12 @@ from homefeed.events.simulator.source import write_simulation
 from homefeed.features.config import HistoryConfig
 from homefeed.recipe import read_recipe
 from homefeed.release.write_users import write_user_snapshot
+from homefeed.towers.train import train_towers
 
 NAME = "data-scale"
 SIZES = (1_000_000, 10_000_000, 100_000_000)
-STAGES = ("simulate", "import", "data set", "checks", "corpus", "users")
+STAGES = ("simulate", "import", "data set", "checks", "corpus", "users", "training")
+TRAINED_UP_TO = 10_000_000
 EVENTS_A_USER = EVENTS_A_PIN = 100
 DAYS = 90
 MEMORY = "2GB"
@@ -54,6 +57,8 @@ class Cost(NamedTuple):
 def measure(num_rows: int, work: Path) -> Iterator[Record]:
     """Runs the stages one after the other."""
     for stage in STAGES:
+        if stage == "training" and num_rows > TRAINED_UP_TO:
+            continue
         with get_context("spawn").Pool(1) as pool:
             cost = pool.apply(run, (stage, num_rows, work))
         print(f"{num_rows:,} rows, {stage}: {cost}", file=sys.stderr)
@@ -98,6 +103,9 @@ def run(stage: str, num_rows: int, work: Path) -> Cost:
             select_corpus(dataset, recipe.corpus, recipe.features, work / "corpus")
         case "users":
             write_user_snapshot(dataset, work / "users")
+        case "training":
+            once = replace(recipe.training, batch_size=4096, max_epochs=1, refit=False)
+            train_towers(dataset, recipe.towers, once, recipe.seed, work / "towers")
     seconds = time.monotonic() - started
     # The kernel counts KiB.
     return Cost(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)

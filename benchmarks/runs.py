@@ -21,6 +21,7 @@ from homefeed.dataset.layout import DATASET, TRAIN
 from homefeed.evaluation.offline import OfflineTest
 from homefeed.evaluation.provenance import commit, machine
 from homefeed.evaluation.truth import read_truth
+from homefeed.export.plain import round_ids
 from homefeed.towers.layout import TOWERS
 from homefeed.towers.load import load_towers
 from homefeed.towers.train import train_towers
@@ -41,6 +42,7 @@ TEST_CODE = (
     "homefeed/evaluation/interests",
     "homefeed/evaluation/offline",
     "homefeed/towers/rank",
+    "homefeed/export/int8",
     "benchmarks/measure",
 )
 BASELINES_CODE = (
@@ -99,6 +101,7 @@ class Runs:
             )
         test = self._test(dataset, experiment)
         own = load_towers(folder, test.encoder)
+        round_ids(own)
         measured = measure_towers(test, own, experiment.metrics, sections.ranking)
         details = read_manifest(folder, TOWERS).details
         about = {each: details[each] for each in ("best_epoch", "validation", "num_parameters")}
