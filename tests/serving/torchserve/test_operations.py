@@ -75,7 +75,11 @@ def test_no_user_is_found_in_metrics_or_logs(
     api.post(PATH, data={"user_id": SECRET})
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     api.post(PATH, content=f"user_id={SECRET}%zz", headers=form)
+    api.post(PATH, content=SECRET.encode() * (1 << 20))
     api.post(f"/predictions/{SECRET}", json={"user_id": SECRET})
+    api.post(f"{PATH}/{SECRET}", json={"user_id": SECRET})
+    for path in (f"/explanations/{MODEL}", f"/v1/models/{MODEL}:predict", f"/{SECRET}"):
+        api.post(path, json={"user_id": SECRET})
     for url in serving.state.metrics_urls.values():
         assert SECRET not in httpx.get(url).text
     logs = [path for path in work.rglob("*") if path.is_file()]
