@@ -171,12 +171,18 @@ class ReleaseStore:
     def _read_channel(self, name: str) -> str:
         path = f"{CHANNELS}/{name}.json"
         try:
-            return msgspec.json.decode(self._store.read(path), type=Channel).version
+            version = msgspec.json.decode(self._store.read(path), type=Channel).version
         except msgspec.MsgspecError as error:
             raise ValueError(
                 f"{self.url}/{path} is no channel's file: {error}; publish a release to channel "
                 f"{name!r} again"
             ) from error
+        if not VERSION.fullmatch(version):  # it becomes part of paths
+            raise ValueError(
+                f"{self.url}/{path} stands for {version!r}, which is no version; publish a release "
+                f"to channel {name!r} again"
+            )
+        return version
 
     def _check_channel(self, channel: str, replaces: str, version: str) -> None:
         if replaces and (found := self.resolve(channel)) not in (replaces, version):

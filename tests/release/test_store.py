@@ -1,13 +1,16 @@
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import fsspec
+import msgspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from homefeed.contracts import MANIFEST_FILE
 from homefeed.release.bundle import Release
-from homefeed.release.store import ReleaseStore
+from homefeed.release.store import Channel, ReleaseStore
 from tests.release.bare_release import write_bare_release
 
 
@@ -183,3 +186,33 @@ def test_a_fetched_release_is_kept_but_never_replaced(
     shutil.rmtree(tmp_path / "here" / "index")
     with pytest.raises(ValueError, match=r"vectors\.npy: fetch it again"):
         store.fetch("production", tmp_path / "here")
+
+
+@pytest.mark.parametrize("version", ["..", "../../secrets", "/etc", "old/.."])
+def test_a_channel_that_leads_out_of_the_store_is_refused(
+    store: ReleaseStore, old: Path, tmp_path: Path, version: str
+) -> None:
+    store.publish(old, "production")
+    channel = msgspec.json.encode(Channel(version, "2026-01-01T00:00:00+00:00"))
+    with fsspec.open(f"{store.url}/channels/production.json", "wb") as file:
+        file.write(channel)
+    with pytest.raises(ValueError, match="stands for '.*', which is no version; publish a rel"):
+        store.fetch("production", tmp_path / "here" / "release")
+    assert not (tmp_path / "here").exists()
+
+
+def test_of_a_release_that_leads_out_of_its_folder_nothing_is_fetched(
+    store: ReleaseStore, old: Path, tmp_path: Path
+) -> None:
+    version = store.publish(old, "production")
+    path = f"{store.url}/releases/{version}/{MANIFEST_FILE}"
+    with fsspec.open(path, "rb") as file:
+        manifest = json.loads(file.read())
+    manifest["files"]["../../escaped"] = manifest["files"]["user_tower.pt"]
+    with fsspec.open(path, "wb") as file:
+        file.write(json.dumps(manifest).encode())
+    with fsspec.open(f"{store.url}/escaped", "wb") as file:
+        file.write(b"tower")
+    with pytest.raises(ValueError, match="'../../escaped', which leads out of the release"):
+        store.fetch("production", tmp_path / "here" / "release")
+    assert list((tmp_path / "here").iterdir()) == []
