@@ -8,8 +8,10 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from homefeed.contracts import MANIFEST_FILE, VERSION
 from homefeed.release.bundle import (
@@ -30,7 +32,8 @@ CHANNELS = "channels"
 class Channel(msgspec.Struct, frozen=True):
     """Contents of a channel's file."""
 
-    version: str
+    # It becomes part of paths.
+    version: Annotated[str, Meta(pattern=rf"^{VERSION.pattern}\Z")]
     published_at: str
 
 
@@ -171,18 +174,12 @@ class ReleaseStore:
     def _read_channel(self, name: str) -> str:
         path = f"{CHANNELS}/{name}.json"
         try:
-            version = msgspec.json.decode(self._store.read(path), type=Channel).version
+            return msgspec.json.decode(self._store.read(path), type=Channel).version
         except msgspec.MsgspecError as error:
             raise ValueError(
                 f"{self.url}/{path} is no channel's file: {error}; publish a release to channel "
                 f"{name!r} again"
             ) from error
-        if not VERSION.fullmatch(version):  # it becomes part of paths
-            raise ValueError(
-                f"{self.url}/{path} stands for {version!r}, which is no version; publish a release "
-                f"to channel {name!r} again"
-            )
-        return version
 
     def _check_channel(self, channel: str, replaces: str, version: str) -> None:
         if replaces and (found := self.resolve(channel)) not in (replaces, version):

@@ -46,7 +46,7 @@ class Trap:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Path]]:
         return Path.mkdir, (self._folder,)
 
 
