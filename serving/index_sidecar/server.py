@@ -20,6 +20,7 @@ import uvicorn
 
 from serving.index_sidecar.app import create_app
 from serving.index_sidecar.asgi import App
+from serving.index_sidecar.follow_metrics import FollowCollector
 from serving.index_sidecar.loader import Loader
 from serving.index_sidecar.metrics import Metrics
 from serving.index_sidecar.operations import create_operations_app
@@ -77,6 +78,7 @@ def serve(
     """
     started = time.perf_counter()
     metrics = Metrics()
+    metrics.registry.register(FollowCollector(release))
     loader = Loader(release, metrics)
     pool = SearchPool(settings, metrics)
     search_app = create_app(loader, pool, metrics, settings)

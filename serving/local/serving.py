@@ -49,12 +49,12 @@ class LocalServing:
         """Takes what to serve; entering the context starts it.
 
         Args:
-            release: folder of the release.
+            release: folder of the release, or a link to it, which both servers follow.
             work: folder for logs and `serving.json`.
             port: of the REST API; 0 takes a free one, as all other ports are.
             start_seconds: most time until requests are answered.
         """
-        self._release = release.resolve()
+        self._release = release.absolute()
         self._work = work.resolve()
         self._port = port
         self._start_seconds = start_seconds

@@ -91,7 +91,9 @@ class SidecarClient:
             self.close()
             raise SidecarError(Reason.UNREACHABLE, repr(error)) from error
         if status != 200:
-            raise SidecarError(_reason(status, answer), f"status {status}: {answer.decode(errors='replace')}")
+            raise SidecarError(
+                _reason(status, answer), f"status {status}: {answer.decode(errors='replace')}"
+            )
         try:
             response = _decoder.decode(answer)
         except msgspec.MsgspecError as error:
