@@ -44,10 +44,11 @@ def check_refresh(served: ReleaseManifest, new: ReleaseManifest) -> None:
     Raises:
         RefusedReleaseError: another embedding space, user tower or encoder.
     """
-    facts = {"embedding space": (served.embedding_space, new.embedding_space)}
-    for name in (USER_TOWER_FILE, FEATURES_FILE):
-        facts[f"sha256 of {name}"] = (served.files.get(name), new.files.get(name))
-    for fact, (ours, theirs) in facts.items():
+    facts = [("embedding space", served.embedding_space, new.embedding_space)] + [
+        (f"sha256 of {name}", served.files.get(name, ""), new.files.get(name, ""))
+        for name in (USER_TOWER_FILE, FEATURES_FILE)
+    ]
+    for fact, ours, theirs in facts:
         if ours != theirs:
             raise RefusedReleaseError(
                 Reason.EMBEDDING_SPACE,

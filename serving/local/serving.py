@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -125,7 +126,9 @@ class LocalServing:
         socket_path = temporary / "sidecar.sock"
         handler_metrics_folder = temporary / "metrics"
         handler_metrics_folder.mkdir()
-        model_store = self._release / MODEL_STORE_FOLDER
+        # TorchServe looks for it with each worker that it starts; a release may be gone by then.
+        model_store = temporary / MODEL_STORE_FOLDER
+        shutil.copytree(self._release / MODEL_STORE_FOLDER, model_store)
         state = ServingState(
             release=str(self._release),
             version=version,

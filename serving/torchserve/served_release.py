@@ -24,10 +24,11 @@ class ServedRelease:
     each new worker would read the whole index for it.
     """
 
-    def __init__(self, release: Release, hydrator: Hydrator) -> None:
+    def __init__(self, release: Release, make_hydrator: Callable[[Release], Hydrator]) -> None:
         self.manifest = release.manifest
         self.popular: Popular = release.popular()
-        self.hydrator = hydrator
+        # Last: it maps files, which stay mapped where what comes after it fails.
+        self.hydrator = make_hydrator(release)
 
     @property
     def version(self) -> str:
@@ -50,7 +51,7 @@ class ReleaseExchange:
         """
         self._folder = ReleaseFolder(link)
         self._make_hydrator = make_hydrator
-        self.current = ServedRelease(release, make_hydrator(release))
+        self.current = ServedRelease(release, make_hydrator)
         self._next: ServedRelease | None = None
         self._opening: threading.Thread | None = None
         self._refused = ""
@@ -103,7 +104,7 @@ class ReleaseExchange:
             folder = self._folder.of(version)
             release = Release(folder, read_release_manifest(folder))
             check_refresh(self.current.manifest, release.manifest)
-            return ServedRelease(release, self._make_hydrator(release))
+            return ServedRelease(release, self._make_hydrator)
         except Exception as error:  # whatever is wrong with it, the old one answers
             self._try_again_at = time.monotonic() + RETRY_SECONDS
             if version != self._refused:  # once, not for every try
