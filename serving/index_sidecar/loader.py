@@ -4,6 +4,7 @@ One thread loads and drops, all others take `held` once for a request and keep t
 one assignment: no request waits for it, and none is answered by two indexes.
 """
 
+import gc
 import logging
 import threading
 import time
@@ -113,3 +114,6 @@ class Loader:
         }
         if len(kept) < len(by_version):
             self.held = HeldIndexes(current, kept)
+            del by_version
+            # Its cache of filters refers to itself, and would keep its files mapped for hours.
+            gc.collect()

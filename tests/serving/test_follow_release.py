@@ -27,6 +27,7 @@ from tests.serving.index_sidecar.test_swap import (
 )
 from tests.serving.observing import wait_until
 from tests.serving.refreshes import build_refreshes
+from tests.serving.sidecar_process import running
 from tests.serving.small_release import SmallRelease, build_small_release
 
 
@@ -68,7 +69,7 @@ def held(pod: ReleaseFolder) -> set[str]:
 def test_it_follows_the_channel_to_and_fro_and_keeps_the_release_before(
     pod: ReleaseFolder, store: Path, releases: list[SmallRelease]
 ) -> None:
-    first, second, third, _ = (release.version for release in releases)
+    second, third = (release.version for release in releases[1:3])
     with following(pod, f"file://{store}") as follower:
         for release in (*releases[1:3], releases[1]):
             publish(store, release)
@@ -77,7 +78,6 @@ def test_it_follows_the_channel_to_and_fro_and_keeps_the_release_before(
         wait_until(
             lambda: held(pod) == {pod.of(second).name, pod.of(third).name}, "the oldest is gone"
         )
-        assert first != second
         assert follower.status.channel_version == second
         assert follower.status.reason is None
         assert follower.status.failures == {}
@@ -96,9 +96,7 @@ def test_a_release_that_it_has_is_not_fetched_again(
         assert pod.link.stat().st_ino == inode
 
 
-def published_but_spoilt(
-    store: Path, release: SmallRelease, spoil: Callable[[Path], None], tmp_path: Path
-) -> Path:
+def published_but_spoilt(store: Path, release: SmallRelease, spoil: Callable[[Path], None]) -> Path:
     """The store's copy of a release, in which something is wrong."""
     publish(store, release)
     copy = store / "releases" / release.version
@@ -121,12 +119,11 @@ def test_what_is_wrong_is_refused_and_leaves_nothing_behind(
     pod: ReleaseFolder,
     store: Path,
     releases: list[SmallRelease],
-    tmp_path: Path,
     spoil: Callable[[Path], None],
     reason: Reason,
 ) -> None:
     old, broken, good = releases[:3]
-    published_but_spoilt(store, broken, spoil, tmp_path)
+    published_but_spoilt(store, broken, spoil)
     with following(pod, f"file://{store}") as follower:
         wait_until(lambda: follower.status.reason == reason, f"{reason} is told")
         follower.wait_for_looks()
@@ -154,9 +151,9 @@ def test_another_model_is_refused_before_it_is_fetched(
 
 
 def test_a_store_that_is_mended_is_taken_from_without_a_word(
-    pod: ReleaseFolder, store: Path, releases: list[SmallRelease], tmp_path: Path
+    pod: ReleaseFolder, store: Path, releases: list[SmallRelease]
 ) -> None:
-    copy = published_but_spoilt(store, releases[1], flip_a_bit, tmp_path)
+    copy = published_but_spoilt(store, releases[1], flip_a_bit)
     with following(pod, f"file://{store}") as follower:
         wait_until(lambda: follower.status.reason == Reason.CORRUPT, "it is refused")
         flip_a_bit(copy)
@@ -251,6 +248,30 @@ def test_a_clock_that_jumps_changes_nothing(
             publish(store, release)
             follower.wait_for(release.version)
         assert follower.status.failures == {}
+
+
+def test_the_sidecar_tells_what_the_follower_sees_and_follows_it(
+    pod: ReleaseFolder, store: Path, releases: list[SmallRelease], tmp_path: Path
+) -> None:
+    old, broken, good = (release.version for release in releases[:3])
+    info, failures = "homefeed_release_refused_info", "homefeed_release_follow_failures_total"
+    with running(pod.link, tmp_path / "s.sock") as sidecar:
+        assert sidecar.metric("homefeed_release_channel_info") == 0  # nobody follows yet
+        with following(pod, f"file://{store}"):
+            channel = "homefeed_release_channel_info"
+            wait_until(lambda: sidecar.metric(channel, version=old), "the channel is read")
+            looked_at = sidecar.metric("homefeed_release_last_look_timestamp_seconds")
+            published_but_spoilt(store, releases[1], flip_a_bit)
+            wait_until(lambda: sidecar.metric(info, version=broken, reason="corrupt"), "a refusal")
+            assert sidecar.metric(channel, version=broken) == 1
+            assert sidecar.metric(failures, reason="corrupt") > 0
+            assert sidecar.operations.get("/readyz").json()["index_version"] == old
+            publish(store, releases[2])
+            served = "homefeed_sidecar_index_info"
+            wait_until(lambda: sidecar.metric(served, version=good), "the good one is served")
+            wait_until(lambda: not sidecar.metric(info), "nothing is refused")
+            assert sidecar.metric(failures, reason="corrupt") > 0
+            assert sidecar.metric("homefeed_release_last_look_timestamp_seconds") > looked_at
 
 
 def test_a_version_is_not_followed(pod: ReleaseFolder, store: Path) -> None:
