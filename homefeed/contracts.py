@@ -97,6 +97,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
+class OtherSchemaError(ValueError):
+    """An artifact is of another schema version than this homefeed reads."""
+
+
 M = TypeVar("M", bound=Manifest)
 
 
@@ -166,8 +170,9 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
     """Reads an artifact's manifest and checks that it is of the wanted kind and schema.
 
     Raises:
-        ValueError: there is no manifest, it is of another kind or schema version, or it names a
-            file outside the folder.
+        OtherSchemaError: it is of another schema version.
+        ValueError: there is no manifest, it is of another kind, or it names a file outside the
+            folder.
     """
     path = folder / MANIFEST_FILE
     if not path.is_file():
@@ -179,7 +184,7 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
     if manifest.kind != kind:
         raise ValueError(f"{path} describes a {manifest.kind!r} artifact; {kind!r} is needed here")
     if manifest.schema_version != SCHEMA_VERSION:
-        raise ValueError(
+        raise OtherSchemaError(
             f"{path} has schema version {manifest.schema_version}; this homefeed reads "
             f"{SCHEMA_VERSION}. It was made by {manifest.produced_by}: make it again."
         )

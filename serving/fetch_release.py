@@ -1,10 +1,11 @@
 """Fetches a release and verifies every file of it, before the servers of its pod start.
 
-    python -m serving.fetch_release --store s3://bucket/prefix --version production --to FOLDER
+    python -m serving.fetch_release --store s3://bucket/prefix --version production --to LINK
 
     --version NAME               a version, or a channel, which is read now
-    --to FOLDER                  appears when the release in it is whole; another release there, or
-                                 what an earlier try left, is replaced
+    --to LINK                    to the folder of the release, LINK-VERSION beside it; it appears
+                                 when that is whole. Another release there, or what an earlier try
+                                 left, is replaced
     --timeout-seconds 600        ends a fetch that takes longer
     --termination-log PATH       takes the reason of a failure, for `kubectl describe pod`
     --api-access FOLDER          of a token for Kubernetes' API: what came of it becomes an event on
@@ -19,12 +20,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from homefeed.contracts import MANIFEST_FILE
-from homefeed.release.bundle import Release
+from homefeed.contracts import read_manifest
+from homefeed.release.bundle import RELEASE, Release
 from homefeed.release.store import ReleaseStore
 from homefeed.time_limit import ANSWER_SECONDS, time_limit
 from serving.index_sidecar.logs import set_up_logs
 from serving.pod_events import leave_event
+from serving.release_folder import ReleaseFolder
 
 TIMEOUT_SECONDS = 600
 TERMINATION_LOG = Path("/dev/termination-log")
@@ -82,7 +84,7 @@ def fetch(url: str, name: str, to: Path, timeout_seconds: int = TIMEOUT_SECONDS)
     Args:
         url: the release store.
         name: a version or channel.
-        to: folder of the release.
+        to: link to the folder of the release.
         timeout_seconds: what the download may take; to begin it, `ANSWER_SECONDS` at most.
 
     Raises:
@@ -99,16 +101,34 @@ def fetch(url: str, name: str, to: Path, timeout_seconds: int = TIMEOUT_SECONDS)
 
 
 def _fetch(store: ReleaseStore, version: str, to: Path) -> Release:
-    for draft in to.parent.glob(f".{to.name}-*"):
-        shutil.rmtree(draft)  # of a fetch that was killed; it would fill the volume
-    if (to / MANIFEST_FILE).exists() and not _holds(to, version):
+    folder = ReleaseFolder(to)
+    folder.clear_drafts()
+    if to.is_dir() and not to.is_symlink():
+        if any(to.iterdir()):
+            read_manifest(to, RELEASE)  # what is no release is not ours to remove
         shutil.rmtree(to)
     try:
-        return store.fetch(version, to)
+        release = download(store, version, folder)
     except (ValueError, FileNotFoundError) as error:
         raise ValueError(
             f"{error}; where that does not help, the store's copy is damaged: name another release"
         ) from error
+    folder.switch(version)
+    folder.keep((version,))
+    return release
+
+
+def download(store: ReleaseStore, version: str, to: ReleaseFolder) -> Release:
+    """Downloads and verifies a version, unless it is there already, whole; links nothing to it.
+
+    Raises:
+        ValueError: it is broken.
+        OSError: the store or the folder cannot be used.
+    """
+    folder = to.of(version)
+    if folder.exists() and not _holds(folder, version):
+        shutil.rmtree(folder)
+    return store.fetch(version, folder)
 
 
 def _holds(folder: Path, version: str) -> bool:

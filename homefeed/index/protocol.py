@@ -20,10 +20,15 @@ class Query(msgspec.Struct, frozen=True):
 
 
 class SearchRequest(msgspec.Struct, frozen=True):
-    """A batch of queries for one embedding space."""
+    """A batch of queries for one embedding space.
+
+    `index_version` is the release that must answer, "" the one that is current: users, pins and
+    what they have seen are of one release, so another's index would not do.
+    """
 
     embedding_space: str
     queries: tuple[Query, ...]
+    index_version: str = ""
 
 
 class Hits(msgspec.Struct, frozen=True):
@@ -41,7 +46,9 @@ class SearchResponse(msgspec.Struct, frozen=True):
     """The batch's answers in order, and the version of the index that gave them.
 
     A query that does not fit the index has, in the place of hits, a text that says why.
+    `current_version` is the one to ask for from now on.
     """
 
     index_version: str
     answers: tuple[Hits | str, ...]
+    current_version: str

@@ -1,5 +1,7 @@
 """Serves a release's index: `python -m serving.index_sidecar --release FOLDER --socket PATH`.
 
+    --release FOLDER             of the release, or a link to it: what it is pointed to later is
+                                 loaded beside it and takes its place
     --metrics-port 9100          TCP port of /healthz, /readyz and /metrics; 0 takes a free one
     --metrics-host 127.0.0.1     their address
     --search-threads 1           searches at a time: the CPU limit

@@ -3,17 +3,16 @@
 Body: `homefeed.index.protocol.SearchRequest`; answer: `SearchResponse`. A query that does not fit
 the index is refused in its own place in the answer, as a batch holds queries of many callers. What
 concerns the whole request is answered with a JSON body `{"error": {"code", "message"}}`: 400 the
-body is none, 409 another embedding space, 413 too large, 429 and 503 overload, with Retry-After.
+body is none, 409 another embedding space or a version that is not held, 413 too large, 429 and 503
+overload, with Retry-After.
 """
 
 import logging
 from functools import partial
-from typing import NamedTuple
 
 import msgspec
 
 from homefeed.index.protocol import SearchRequest, SearchResponse
-from homefeed.index.search import SearchEngine
 from serving.index_sidecar.asgi import (
     App,
     Receive,
@@ -24,6 +23,8 @@ from serving.index_sidecar.asgi import (
     check_route,
     read_body,
 )
+from serving.index_sidecar.held import ServedIndex
+from serving.index_sidecar.loader import Loader
 from serving.index_sidecar.metrics import Metrics
 from serving.index_sidecar.pool import SearchPool
 from serving.index_sidecar.settings import Settings
@@ -34,23 +35,16 @@ logger = logging.getLogger(__name__)
 _decoder = msgspec.msgpack.Decoder(SearchRequest)
 
 
-class ServedIndex(NamedTuple):
-    """What one version answers with; replaced as a whole, never changed."""
-
-    version: str
-    created_at: int
-    engine: SearchEngine
-
-
-def create_app(served: ServedIndex, pool: SearchPool, metrics: Metrics, settings: Settings) -> App:
-    """The search over one index."""
+def create_app(loader: Loader, pool: SearchPool, metrics: Metrics, settings: Settings) -> App:
+    """The search over the indexes that a loader holds."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             check_route(scope, {"/search": "POST"})
             request = _decode(await read_body(receive, settings.max_body_bytes))
-            _check_space(request, served)
-            answer = await pool.run(partial(_search, served, request, metrics))
+            served = _choose(request, loader)
+            current = loader.held.current.version
+            answer = await pool.run(partial(_search, served, current, request, metrics))
             response = Response(200, answer, MESSAGEPACK)
         except Refusal as refusal:
             response = refusal.response
@@ -70,18 +64,28 @@ def _decode(body: bytearray) -> SearchRequest:
         raise Refusal(400, "malformed", f"the body is no SearchRequest: {error}") from error
 
 
-def _check_space(request: SearchRequest, served: ServedIndex) -> None:
-    space = served.engine.details.embedding_space
+def _choose(request: SearchRequest, loader: Loader) -> ServedIndex:
+    """The index that is asked for; all that are held have one embedding space."""
+    current = loader.held.current
+    space = current.engine.details.embedding_space
     if request.embedding_space != space:
         raise Refusal(
             409,
             "other_embedding_space",
             f"the request has embedding space {request.embedding_space!r}; index "
-            f"{served.version} has {space!r}: both must come from one release",
+            f"{current.version} has {space!r}: both must come from one release",
         )
+    if (served := loader.take(request.index_version)) is None:
+        raise Refusal(
+            409,
+            "other_version",
+            f"the request wants index {request.index_version!r}, which is not held; "
+            f"{current.version} is current: ask with what belongs to that",
+        )
+    return served
 
 
-def _search(served: ServedIndex, request: SearchRequest, metrics: Metrics) -> bytes:
+def _search(served: ServedIndex, current: str, request: SearchRequest, metrics: Metrics) -> bytes:
     answers = served.engine.answer_batch(request.queries, metrics.count_strategy)
     metrics.refused_queries.inc(sum(isinstance(answer, str) for answer in answers))
-    return msgspec.msgpack.encode(SearchResponse(served.version, answers))
+    return msgspec.msgpack.encode(SearchResponse(served.version, answers, current))

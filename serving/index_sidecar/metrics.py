@@ -12,11 +12,15 @@ from prometheus_client import (
 )
 
 from homefeed.index.candidates import Strategy
+from homefeed.release.refresh import Reason
 
 BUCKETS_SECONDS = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 )  # fmt: skip
 """Searches take 0.1 ms to some 10 ms; Prometheus' defaults begin where these end."""
+
+SIDECAR_REASONS = (Reason.CORRUPT, Reason.SCHEMA, Reason.EMBEDDING_SPACE, Reason.METRIC)
+"""Why the sidecar refuses a release; the others are those of its fetch."""
 
 
 class Metrics:
@@ -64,7 +68,7 @@ class Metrics:
         )
         self._index = Gauge(
             "homefeed_sidecar_index_info",
-            "1 for the index that is served.",
+            "1 for the index that is current.",
             ["version", "embedding_space"],
             registry=self.registry,
         )
@@ -74,14 +78,24 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.refused_releases = Counter(
+            "homefeed_sidecar_refused_releases",
+            "Releases that could not take the place of the current one, by reason; once each.",
+            ["reason"],
+            registry=self.registry,
+        )
+        for reason in SIDECAR_REASONS:
+            self.refused_releases.labels(reason.value)
+
     def count_strategy(self, strategy: Strategy) -> None:
         """Counts one filter of a query by how it was answered."""
         self._strategies[strategy].inc()
 
     def set_index(self, version: str, created_at: int, embedding_space: str, num_pins: int) -> None:
-        """Says which index is served; `created_at` is in Unix seconds."""
+        """Says which index is current; `created_at` is in Unix seconds."""
         self._num_pins.set(num_pins)
         self._created_at.set(created_at)
+        self._index.clear()
         self._index.labels(version, embedding_space).set(1)
 
     def exposition(self) -> bytes:

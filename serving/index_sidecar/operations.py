@@ -3,8 +3,8 @@
 import msgspec
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from serving.index_sidecar.app import ServedIndex
 from serving.index_sidecar.asgi import App, Receive, Refusal, Response, Scope, Send, check_route
+from serving.index_sidecar.loader import Loader
 from serving.index_sidecar.metrics import Metrics
 
 ROUTES = {"/healthz": "GET", "/readyz": "GET", "/metrics": "GET"}
@@ -18,20 +18,22 @@ class Readiness(msgspec.Struct, frozen=True):
     num_pins: int
 
 
-def create_operations_app(served: ServedIndex, metrics: Metrics) -> App:
+def create_operations_app(loader: Loader, metrics: Metrics) -> App:
     """The probes and metrics of a sidecar that answers searches already."""
-    details = served.engine.details
-    metrics.set_index(served.version, served.created_at, details.embedding_space, details.num_pins)
-    readiness = msgspec.json.encode(
-        Readiness(served.version, details.embedding_space, details.num_pins)
-    )
+
+    def readiness() -> bytes:
+        current = loader.held.current
+        details = current.engine.details
+        return msgspec.json.encode(
+            Readiness(current.version, details.embedding_space, details.num_pins)
+        )
 
     def answer(path: str) -> Response:
         match path:
             case "/metrics":
                 return Response(200, metrics.exposition(), CONTENT_TYPE_PLAIN_0_0_4.encode())
             case "/readyz":
-                return Response(200, readiness)
+                return Response(200, readiness())
             case _:
                 return Response(200, b"{}")
 

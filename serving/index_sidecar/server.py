@@ -11,16 +11,17 @@ import os
 import signal
 import socket
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
 
-from homefeed.index.search import SearchEngine
-from homefeed.release.bundle import Release
-from serving.index_sidecar.app import ServedIndex, create_app
+from serving.index_sidecar.app import create_app
 from serving.index_sidecar.asgi import App
+from serving.index_sidecar.follow_metrics import FollowCollector
+from serving.index_sidecar.loader import Loader
 from serving.index_sidecar.metrics import Metrics
 from serving.index_sidecar.operations import create_operations_app
 from serving.index_sidecar.pool import SearchPool
@@ -64,7 +65,8 @@ def serve(
     """Serves a release's index until SIGTERM or SIGINT.
 
     Args:
-        release: folder of the release; every file is verified first.
+        release: folder of the release, whose every file is verified first, or a link to it: what
+            that is pointed to later takes its place.
         socket_path: Unix socket of the search; a stale one is replaced.
         metrics_host: address of the probes and metrics.
         metrics_port: their port; 0 takes a free one, which the log names.
@@ -75,23 +77,23 @@ def serve(
         OSError: a socket cannot be bound.
     """
     started = time.perf_counter()
-    opened = Release.open(release)
-    engine = SearchEngine.load(opened.index)
-    engine.warm_up()
     metrics = Metrics()
+    metrics.registry.register(FollowCollector(release))
+    loader = Loader(release, metrics)
     pool = SearchPool(settings, metrics)
-    served = ServedIndex(opened.version, opened.manifest.created_at, engine)
-    search_app = create_app(served, pool, metrics, settings)
-    operations_app = create_operations_app(served, metrics)
+    search_app = create_app(loader, pool, metrics, settings)
+    operations_app = create_operations_app(loader, metrics)
     with (
         contextlib.closing(pool),
         _listen_tcp(metrics_host, metrics_port) as tcp,
         _listen_unix(socket_path) as unix,
+        _following(loader),
     ):
+        details = loader.held.current.engine.details
         facts = {
-            "version": opened.version,
-            "embedding_space": engine.details.embedding_space,
-            "num_pins": engine.details.num_pins,
+            "version": loader.held.current.version,
+            "embedding_space": details.embedding_space,
+            "num_pins": details.num_pins,
             "socket": str(socket_path),
             "metrics_port": tcp.getsockname()[1],
             "seconds": round(time.perf_counter() - started, 3),
@@ -110,6 +112,17 @@ async def _run(servers: dict[Server, socket.socket]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     await asyncio.gather(*(server.serve([bound]) for server, bound in servers.items()))
+
+
+@contextlib.contextmanager
+def _following(loader: Loader) -> Iterator[None]:
+    stop = threading.Event()
+    # A release that is being loaded must not hold back the end.
+    threading.Thread(target=loader.follow, args=(stop,), name="loader", daemon=True).start()
+    try:
+        yield
+    finally:
+        stop.set()
 
 
 def _listen_tcp(host: str, port: int) -> socket.socket:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -49,12 +50,12 @@ class LocalServing:
         """Takes what to serve; entering the context starts it.
 
         Args:
-            release: folder of the release.
+            release: folder of the release, or a link to it, which both servers follow.
             work: folder for logs and `serving.json`.
             port: of the REST API; 0 takes a free one, as all other ports are.
             start_seconds: most time until requests are answered.
         """
-        self._release = release.resolve()
+        self._release = release.absolute()
         self._work = work.resolve()
         self._port = port
         self._start_seconds = start_seconds
@@ -125,7 +126,9 @@ class LocalServing:
         socket_path = temporary / "sidecar.sock"
         handler_metrics_folder = temporary / "metrics"
         handler_metrics_folder.mkdir()
-        model_store = self._release / MODEL_STORE_FOLDER
+        # TorchServe looks for it with each worker that it starts; a release may be gone by then.
+        model_store = temporary / MODEL_STORE_FOLDER
+        shutil.copytree(self._release / MODEL_STORE_FOLDER, model_store)
         state = ServingState(
             release=str(self._release),
             version=version,

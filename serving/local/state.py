@@ -16,8 +16,9 @@ class ServingState(msgspec.Struct, frozen=True, kw_only=True):
     """Where a release is served: `serving.json` in the work folder, while it is."""
 
     release: str
-    """Folder of the release."""
+    """Folder of the release, or a link to it."""
     version: str
+    """Of the release when the servers were started."""
     url: str
     """The REST API's."""
     management_url: str

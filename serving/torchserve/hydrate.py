@@ -25,16 +25,14 @@ class Hydrator:
     def __init__(
         self, release: Release, tower: UserTower, metrics: Metrics, settings: HandlerSettings
     ) -> None:
-        self._users = UserLookup(
-            UserSnapshot.open(release.users),
-            open_redis(settings.redis, tower),
-            settings.redis.max_age_seconds,
-            metrics,
-        )
         self._interests = frozenset(read_interests(release.index))
         self._max_conditions = settings.max_conditions if release.is_conditional else 0
         self._parser = RequestParser(
             tower.encoder.config.user, self._interests, release.is_conditional
+        )
+        redis = open_redis(settings.redis, tower)
+        self._users = UserLookup(
+            UserSnapshot.open(release.users), redis, settings.redis.max_age_seconds, metrics
         )
 
     @property

@@ -106,10 +106,12 @@ class Metrics:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Adds the time inside to a stage."""
+        """Adds the time inside to a stage, however it ends."""
         started = time.perf_counter()
-        yield
-        self._stages[stage].observe(time.perf_counter() - started)
+        try:
+            yield
+        finally:
+            self._stages[stage].observe(time.perf_counter() - started)
 
     def count_request(self, outcome: str) -> None:
         """Counts one request by how it was answered."""

@@ -14,6 +14,7 @@ from serving.torchserve.metrics import Metrics
 from serving.torchserve.popular import best_popular
 from serving.torchserve.protocol import Pin, Recommendations, Request, UserFeatures
 from serving.torchserve.request import InvalidRequest
+from serving.torchserve.served_release import ReleaseExchange, ServedRelease
 from serving.torchserve.settings import HandlerSettings
 from serving.torchserve.sidecar_client import Reason, SidecarClient, SidecarError
 from serving.torchserve.user import User, embed, encode
@@ -23,15 +24,18 @@ Answer = Recommendations | InvalidRequest
 DEFAULT_SETTINGS = HandlerSettings()
 WARM_UP_ROUNDS = 5
 """TorchScript profiles and optimises a graph in its first few runs."""
+MAX_SWITCHES = 2
+"""Of a batch, to the release that the sidecar holds; it would have to lose one right after another
+for a single batch to need more."""
 
 logger = logging.getLogger(__name__)
 
 
 class Retriever:
-    """Answers requests from one release; for one thread.
+    """Answers requests, each batch from one release; for one thread.
 
-    The release's files are not hashed again here: whoever fetched it did, and the sidecar does;
-    each new worker would read the whole index for it.
+    The sidecar says which release is current. A refresh is opened beside the requests and taken
+    between two batches; a batch whose release the sidecar no longer holds is answered anew.
     """
 
     def __init__(
@@ -41,12 +45,24 @@ class Retriever:
         metrics: Metrics,
         settings: HandlerSettings = DEFAULT_SETTINGS,
     ) -> None:
-        release = Release(folder, read_release_manifest(folder))
-        self._version = release.version
-        self._embedding_space = release.embedding_space
-        self._popular = release.popular()
-        self._tower = UserTower(release)
-        self._hydrator = Hydrator(release, self._tower, metrics, settings)
+        """Opens a release.
+
+        Args:
+            folder: of the release, or a link to it.
+            sidecar: searches it.
+            metrics: of all workers.
+            settings: of this one.
+
+        Raises:
+            ValueError: the folder is no release.
+        """
+        # Resolved once: a link may lead elsewhere by the next look.
+        opened = folder.resolve()
+        release = Release(opened, read_release_manifest(opened))
+        self._tower = tower = UserTower(release)
+        self._releases = ReleaseExchange(
+            folder, release, lambda each: Hydrator(each, tower, metrics, settings)
+        )
         self._sidecar = sidecar
         self._metrics = metrics
         self._failure: Reason | None = None
@@ -59,7 +75,7 @@ class Retriever:
         """
         nobody = User(Request(user_id="nobody"), {}, (), frozenset(), UserFeatures.MISSING)
         batches = [[nobody] * size for size in range(1, batch_size + 1)]
-        if conditions := self._hydrator.usual_conditions:
+        if conditions := self._releases.current.hydrator.usual_conditions:
             batches.append([nobody._replace(conditions=conditions)] * batch_size)
         for _ in range(WARM_UP_ROUNDS):
             for batch in batches:
@@ -76,21 +92,35 @@ class Retriever:
         """
         self._metrics.batch_size.observe(len(bodies))
         with self._metrics.timed("total"):
-            with self._metrics.timed("hydrate"):
-                asked = self._hydrator.hydrate(bodies)
-            users = [each for each in asked if isinstance(each, User)]
-            recommended = iter(self._recommend(users) if users else ())
-            answers = [next(recommended) if isinstance(each, User) else each for each in asked]
+            self._releases.take_prepared()
+            answers = self._answer(bodies, MAX_SWITCHES)
         for answer in answers:
             self._count(answer)
         return answers
 
     def close(self) -> None:
         """Closes the release's files and the connection to the sidecar."""
-        self._hydrator.close()
+        self._releases.close()
         self._sidecar.close()
 
-    def _recommend(self, users: Sequence[User]) -> list[Recommendations]:
+    def _answer(
+        self, bodies: Sequence[bytes | bytearray | None], switches_left: int
+    ) -> list[Answer]:
+        """Answers all of a batch from the release that is current when it begins."""
+        served = self._releases.current
+        with self._metrics.timed("hydrate"):
+            asked = served.hydrator.hydrate(bodies)
+        users = [each for each in asked if isinstance(each, User)]
+        try:
+            recommended = iter(self._recommend(served, users) if users else ())
+        except SidecarError as error:
+            if error.reason == Reason.OTHER_VERSION and switches_left and self._switch():
+                return self._answer(bodies, switches_left - 1)
+            self._note_failure(error)
+            recommended = iter([_stand_in(served, user) for user in users])
+        return [next(recommended) if isinstance(each, User) else each for each in asked]
+
+    def _recommend(self, served: ServedRelease, users: Sequence[User]) -> list[Recommendations]:
         with self._metrics.timed("encode"):
             tensors = encode(self._tower, users)
         with self._metrics.timed("tower"):
@@ -102,33 +132,42 @@ class Retriever:
                 # A feature of 1e300 has no vector; it must not cost its neighbours theirs.
                 if np.isfinite(rows).all()
             }
-            response = self._search(tuple(queries.values()))
+            response = self._search(served, tuple(queries.values()))
         with self._metrics.timed("merge"):
-            if response is None:
-                return [self._stand_in(user) for user in users]
             found = dict(zip(queries, response.answers, strict=True))
             return [
-                self._recommendations(user, rows, found.get(place), response.index_version)
+                self._recommendations(served, user, rows, found.get(place))
                 for place, (user, rows) in enumerate(zip(users, vectors, strict=True))
             ]
 
-    def _search(self, queries: tuple[Query, ...]) -> SearchResponse | None:
-        """The sidecar's answer, or None where there is none."""
-        try:
-            response = self._sidecar.search(SearchRequest(self._embedding_space, queries))
-        except SidecarError as error:
-            self._metrics.count_failure(error.reason)
-            if error.reason != self._failure:  # once, not for every batch of an outage
-                logger.warning("no search, popular pins stand in: %s: %s", error.reason, error)
-            self._failure = error.reason
-            return None
+    def _search(self, served: ServedRelease, queries: tuple[Query, ...]) -> SearchResponse:
+        """What the sidecar finds in the release's own index; raises SidecarError where nothing."""
+        space = served.manifest.embedding_space
+        response = self._sidecar.search(SearchRequest(space, queries, served.version))
+        assert response.index_version == served.version
         if self._failure is not None:
             logger.warning("the sidecar answers again")
         self._failure = None
+        self._releases.prepare(response.current_version)
         return response
 
+    def _switch(self) -> bool:
+        """Goes over to the release that the sidecar answers from now; says whether it could."""
+        space = self._releases.current.manifest.embedding_space
+        try:
+            current = self._sidecar.search(SearchRequest(space, ())).current_version
+        except SidecarError:
+            return False
+        return self._releases.switch(current)
+
+    def _note_failure(self, error: SidecarError) -> None:
+        self._metrics.count_failure(error.reason)
+        if error.reason != self._failure:  # once, not for every batch of an outage
+            logger.warning("no search, popular pins stand in: %s: %s", error.reason, error)
+        self._failure = error.reason
+
     def _recommendations(
-        self, user: User, vectors: np.ndarray, found: Hits | str | None, index_version: str
+        self, served: ServedRelease, user: User, vectors: np.ndarray, found: Hits | str | None
     ) -> Recommendations:
         """What was found by a user's vectors; popular pins where the sidecar refused the query."""
         if isinstance(found, str):
@@ -141,26 +180,14 @@ class Retriever:
             )
             self._has_refused = True
         if not isinstance(found, Hits):
-            return self._stand_in(user)
+            return _stand_in(served, user)
         sources = user.sources(vectors)
         pins = zip(found.pin_ids, found.scores, found.sources, strict=True)
         return Recommendations(
             pins=tuple(Pin(pin_id, score, sources[row]) for pin_id, score, row in pins),
-            model_version=self._version,
-            index_version=index_version,
+            model_version=served.version,
+            index_version=served.version,
             degraded=False,
-            cold_start=user.cold_start,
-            user_features=user.source,
-        )
-
-    def _stand_in(self, user: User) -> Recommendations:
-        request = user.request
-        pin_ids = best_popular(self._popular, request.k, request.interests, user.exclude)
-        return Recommendations(
-            pins=tuple(Pin(pin_id, None, "popular") for pin_id in pin_ids),
-            model_version=self._version,
-            index_version=None,
-            degraded=True,
             cold_start=user.cold_start,
             user_features=user.source,
         )
@@ -173,3 +200,16 @@ class Retriever:
         if answer.cold_start:
             self._metrics.cold_starts.inc()
         self._metrics.count_user(answer.user_features)
+
+
+def _stand_in(served: ServedRelease, user: User) -> Recommendations:
+    request = user.request
+    pin_ids = best_popular(served.popular, request.k, request.interests, user.exclude)
+    return Recommendations(
+        pins=tuple(Pin(pin_id, None, "popular") for pin_id in pin_ids),
+        model_version=served.version,
+        index_version=None,
+        degraded=True,
+        cold_start=user.cold_start,
+        user_features=user.source,
+    )

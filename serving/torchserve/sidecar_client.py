@@ -23,14 +23,29 @@ class Reason(StrEnum):
     LATE = "late"  # the deadline has passed
     OVERLOADED = "overloaded"  # 429 or 503
     OTHER_EMBEDDING_SPACE = "other_embedding_space"  # 409: it serves another model's release
+    OTHER_VERSION = "other_version"  # 409: it does not hold the release that is asked for
     REFUSED = "refused"  # anything else
 
 
 STATUS_REASONS = {
-    409: Reason.OTHER_EMBEDDING_SPACE,
     429: Reason.OVERLOADED,
     503: Reason.OVERLOADED,
 }
+
+
+CONFLICT = 409
+CONFLICT_REASONS = {
+    reason.value: reason for reason in (Reason.OTHER_EMBEDDING_SPACE, Reason.OTHER_VERSION)
+}
+"""By the code of the error, which is called the same."""
+
+
+class _ErrorDetail(msgspec.Struct):
+    code: str
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _ErrorDetail
 
 
 class SidecarError(Exception):
@@ -76,8 +91,9 @@ class SidecarClient:
             self.close()
             raise SidecarError(Reason.UNREACHABLE, repr(error)) from error
         if status != 200:
-            reason = STATUS_REASONS.get(status, Reason.REFUSED)
-            raise SidecarError(reason, f"status {status}: {answer.decode(errors='replace')}")
+            raise SidecarError(
+                _reason(status, answer), f"status {status}: {answer.decode(errors='replace')}"
+            )
         try:
             response = _decoder.decode(answer)
         except msgspec.MsgspecError as error:
@@ -111,3 +127,13 @@ class SidecarClient:
         self._connection.request("POST", "/search", body, HEADERS)
         response = self._connection.getresponse()
         return response.status, response.read()
+
+
+def _reason(status: int, answer: bytes) -> Reason:
+    if status != CONFLICT:
+        return STATUS_REASONS.get(status, Reason.REFUSED)
+    try:
+        code = msgspec.json.decode(answer, type=_ErrorBody).error.code
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return Reason.REFUSED
+    return CONFLICT_REASONS.get(code, Reason.REFUSED)

@@ -1,6 +1,7 @@
 """What the exporters of a pod expose, said by the exporters themselves."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import ts
 import yaml
@@ -8,6 +9,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from homefeed.index.search import Strategy
+from homefeed.release.refresh import Reason
+from serving.follow_status import FollowStatus, write_status
+from serving.index_sidecar.follow_metrics import FollowCollector
 from serving.index_sidecar.metrics import Metrics as SidecarMetrics
 from serving.torchserve.metrics import Metrics as HandlerMetrics
 
@@ -29,9 +33,14 @@ def sidecar_names() -> set[str]:
     metrics.set_index("20260101T000000Z-0123abcd", 0, "space", 1)
     metrics.count_strategy(Strategy.ALL)
     metrics.requests.labels(200).inc()
+    with TemporaryDirectory() as pod:
+        link = Path(pod) / "current"
+        write_status(link, FollowStatus(reason=Reason.STORE, failures={Reason.STORE: 1}))
+        metrics.registry.register(FollowCollector(link))
+        exposition = metrics.exposition().decode()
     return {
         sample.name
-        for family in text_string_to_metric_families(metrics.exposition().decode())
+        for family in text_string_to_metric_families(exposition)
         for sample in family.samples
     }
 

@@ -10,22 +10,27 @@ from serving.torchserve.config import ServerSettings
 from serving.torchserve.settings import DEFAULT_SETTINGS, ModelSettings, RedisSettings
 from tests.helm.chart import NAME, Rendered, containers, environment, options, template
 
+FETCHING = ("fetch-release", "follow-release")
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 
 
 def test_a_native_sidecar_starts_after_the_fetch_and_before_torchserve(minimal: Rendered) -> None:
     initial = [each["name"] for each in minimal.pod["initContainers"]]
-    assert initial == ["fetch-release", "faiss"]
+    assert initial == ["fetch-release", "faiss", "follow-release"]
     assert [each["name"] for each in minimal.pod["containers"]] == ["torchserve"]
     faiss = minimal.container("faiss")
-    assert faiss["restartPolicy"] == "Always"
+    assert (
+        faiss["restartPolicy"] == minimal.container("follow-release")["restartPolicy"] == "Always"
+    )
     assert "restartPolicy" not in minimal.container("fetch-release")
     assert "lifecycle" not in faiss  # Kubernetes ends it after TorchServe
 
 
 def test_an_ordinary_sidecar_outlives_torchserve(s3: Rendered) -> None:
     assert [each["name"] for each in s3.pod["initContainers"]] == ["fetch-release"]
-    assert {each["name"] for each in s3.pod["containers"]} == {"torchserve", "faiss"}
+    ordinary = {each["name"] for each in s3.pod["containers"]}
+    assert ordinary == {"torchserve", "faiss", "follow-release"}
+    assert "restartPolicy" not in s3.container("follow-release")
     faiss = s3.container("faiss")
     assert "restartPolicy" not in faiss
     seconds = [
@@ -36,8 +41,8 @@ def test_an_ordinary_sidecar_outlives_torchserve(s3: Rendered) -> None:
 
 
 def test_the_claim_is_fetched_from_and_nothing_else_sees_it(minimal: Rendered) -> None:
-    fetch = minimal.container("fetch-release")
-    assert options(fetch)["store"] == "file:///store"
+    for name in FETCHING:
+        assert options(minimal.container(name))["store"] == "file:///store"
     (claim,) = (each for each in minimal.pod["volumes"] if each["name"] == "store")
     assert claim["persistentVolumeClaim"] == {"claimName": "release-store", "readOnly": True}
     users = {
@@ -46,28 +51,51 @@ def test_the_claim_is_fetched_from_and_nothing_else_sees_it(minimal: Rendered) -
         for mount in container["volumeMounts"]
         if mount["name"] == "store"
     }
-    assert users == {"fetch-release": True}
+    assert users == dict.fromkeys(FETCHING, True)
 
 
-def test_the_bucket_and_its_secret_are_known_to_the_fetch_alone(s3: Rendered) -> None:
-    fetch = s3.container("fetch-release")
-    assert options(fetch)["store"] == "s3://homefeed/store"
-    assert environment(fetch)["AWS_ENDPOINT_URL"] == "http://s3:9000"
-    assert fetch["envFrom"] == [{"secretRef": {"name": "release-store"}}]
+def test_the_bucket_and_its_secret_are_known_to_those_who_fetch_alone(s3: Rendered) -> None:
+    for name in FETCHING:
+        fetch = s3.container(name)
+        assert options(fetch)["store"] == "s3://homefeed/store"
+        assert environment(fetch)["AWS_ENDPOINT_URL"] == "http://s3:9000"
+        assert fetch["envFrom"] == [{"secretRef": {"name": "release-store"}}]
     assert not any(each["name"] == "store" for each in s3.pod["volumes"])
-    for container in s3.pod["containers"]:
+    for container in (s3.container("torchserve"), s3.container("faiss")):
         assert "envFrom" not in container
         assert not any(name.startswith("AWS") for name in environment(container))
 
 
-def test_only_the_fetch_writes_to_the_release(rendered: Rendered) -> None:
+def test_only_those_who_fetch_write_to_the_release(rendered: Rendered) -> None:
     writers = {
         container["name"]
         for container in containers(rendered.pod)
         for mount in container["volumeMounts"]
         if mount["name"] == "release" and not mount.get("readOnly")
     }
-    assert writers == {"fetch-release"}
+    assert writers == set(FETCHING)
+
+
+def test_a_channel_is_followed_to_where_it_was_fetched(rendered: Rendered) -> None:
+    fetch, follow = (options(rendered.container(name)) for name in FETCHING)
+    for name in ("store", "to", "timeout-seconds"):
+        assert follow[name] == fetch[name]
+    assert follow["channel"] == fetch["version"] == "production"
+    released = environment(rendered.container("torchserve"))["HOMEFEED_RELEASE"]
+    assert options(rendered.container("faiss"))["release"] == released == follow["to"]
+
+
+@pytest.mark.parametrize("native", ["true", "false"])
+@pytest.mark.parametrize(
+    "setting", ["release.followSeconds=0", "release.version=20260101T000000Z-0123abcd"]
+)
+def test_what_stays_is_not_followed(native: str, setting: str) -> None:
+    chart = Rendered("minimal", "--set", f"sidecar.native={native},{setting}")
+    assert {each["name"] for each in containers(chart.pod)} == {
+        "fetch-release",
+        "faiss",
+        "torchserve",
+    }
 
 
 def test_the_socket_and_the_handlers_metrics_lie_in_memory(rendered: Rendered) -> None:
@@ -104,7 +132,8 @@ def test_threads_follow_cpus(cpus: int, workers: int, torch_threads: int) -> Non
     assert chart.settings["model"]["maxWorkers"] == workers
     for container in containers(chart.pod):
         resources = container["resources"]
-        assert resources["limits"]["cpu"] == str(cpus)
+        if container["name"] != "follow-release":  # it has nothing to hurry for
+            assert resources["limits"]["cpu"] == str(cpus)
         assert resources["requests"] == resources["limits"]  # a guaranteed pod
 
 
@@ -112,7 +141,8 @@ def test_fewer_cpus_can_be_reserved_than_used(minimal: Rendered) -> None:
     for container in containers(minimal.pod):
         resources = container["resources"]
         assert resources["requests"]["cpu"] == "100m"
-        assert resources["limits"]["cpu"] == "1"
+        if container["name"] != "follow-release":
+            assert resources["limits"]["cpu"] == "1"
         assert resources["requests"]["memory"] == resources["limits"]["memory"]
 
 
@@ -124,6 +154,7 @@ def test_a_digest_takes_the_place_of_the_tag() -> None:
     assert images == {
         "fetch-release": torchserve,
         "faiss": "r.io/x/homefeed-index-sidecar:1.2.3",
+        "follow-release": torchserve,
         "torchserve": torchserve,
     }
     assert chart.pod_specs[1]["containers"][0]["image"] == torchserve

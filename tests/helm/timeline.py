@@ -12,6 +12,7 @@ FAST_SECONDS, SLOW_SECONDS = 0.004, 0.2
 PODS = ("7c9d8f6b54-x2x7k", "7c9d8f6b54-q8w4z")
 ENDPOINTS = {"metrics": "torchserve", "handler-metrics": "torchserve", "sidecar-metrics": "faiss"}
 VERSION = "20260101T000000Z-0123abcd"
+LATER_VERSION = "20260102T000000Z-4567cdef"
 MISSING = "_"
 
 
@@ -28,6 +29,8 @@ class Phase:
     redis_failed: float = 0.0
     index_age_seconds: int = 3600
     """At the start of the phase."""
+    refused: str = ""
+    """Why the release of the channel does not take the place of the one that is served."""
     is_up: bool = True
     is_scraped: bool = True
 
@@ -138,6 +141,12 @@ def _sidecar(series: _Series, phase: Phase, pod: str, minute: int) -> None:
     series.set(_named("homefeed_sidecar_index_info", info), 1)
     created_at = 60 * (series.minutes - minute) - phase.index_age_seconds
     series.set(_named("homefeed_sidecar_index_created_timestamp_seconds", target), created_at)
+    if phase.refused:
+        refused = target | {"version": LATER_VERSION, "reason": phase.refused}
+        series.set(_named("homefeed_release_refused_info", refused), 1)
+    for reason in ("corrupt", "schema", "embedding_space", "metric"):
+        name = _named("homefeed_sidecar_refused_releases_total", target | {"reason": reason})
+        series.count(name, 0)
 
 
 def _target(pod: str, endpoint: str) -> dict[str, str]:

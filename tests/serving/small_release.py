@@ -51,7 +51,16 @@ class SmallRelease(NamedTuple):
 
     folder: Path
     vectors: np.ndarray
+    """Of the pins in the index."""
     interests: list[list[str]]
+    tower_vectors: np.ndarray
+    """Of the pins as the tower learned them, and keeps them in every refresh."""
+    reader: tuple[str, ...]
+    """History of the user `reader`."""
+
+    @property
+    def version(self) -> str:
+        return read_release_manifest(self.folder).version
 
     def best(
         self,
@@ -77,7 +86,8 @@ class SmallRelease(NamedTuple):
         self, history: Sequence[str], age: str | None = None, activity: float = 0.0
     ) -> np.ndarray:
         """What `SumTower` makes of a user's engagements, most recent first, and features."""
-        pins = self.vectors[[pin_number(pin) for pin in history[:HISTORY_LENGTH]]].sum(axis=0)
+        rows = [pin_number(pin) for pin in history[:HISTORY_LENGTH]]
+        pins = self.tower_vectors[rows].sum(axis=0)
         summed = pins + age_table()[0 if age is None else 1 + AGES.index(age)] + activity
         return summed / np.linalg.norm(summed)
 
@@ -103,6 +113,13 @@ class SmallRelease(NamedTuple):
 
 def pin_number(pin_id: str) -> int:
     return int(pin_id.removeprefix("p"))
+
+
+def pin_vectors(refresh: int) -> np.ndarray:
+    """Unit vectors of the pins, float32 [NUM_PINS, DIMENSION]."""
+    rng = np.random.default_rng(refresh)
+    vectors = rng.standard_normal((NUM_PINS, DIMENSION)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def age_table() -> np.ndarray:
@@ -191,8 +208,8 @@ def write_towers(folder: Path, vectors: np.ndarray, space: str, conditional: boo
     return folder
 
 
-def write_users(folder: Path) -> Path:
-    """A dataset of `reader`, who clicked READER, and `lurker`, who did nothing."""
+def write_users(folder: Path, reader: Sequence[str] = READER) -> Path:
+    """A dataset of `reader`, who clicked three pins, and `lurker`, who did nothing."""
     folder.mkdir()
     users = {
         "user_id": ["reader", "lurker"],
@@ -206,7 +223,7 @@ def write_users(folder: Path) -> Path:
     pq.write_table(pa.table(users), folder / "users.parquet")
     engagements = {
         "user_id": ["reader"] * 3,
-        "pin_id": READER[::-1],
+        "pin_id": reader[::-1],
         "action": ["click"] * 3,
         "timestamp": [1, 2, 3],
         "event_id": [0, 1, 2],
@@ -227,26 +244,30 @@ def build_small_release(
     space: str = SPACE,
     conditional: bool = False,
     interests: Sequence[str] = INTERESTS,
+    refresh: int = 0,
 ) -> SmallRelease:
-    """Makes one of pins that have `interests` in turn."""
-    rng = np.random.default_rng(0)
-    vectors = rng.standard_normal((NUM_PINS, DIMENSION)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    """Makes one of pins that have `interests` in turn.
+
+    Each `refresh` has the towers of all others, but pins of its own and another history of its
+    reader.
+    """
+    tower_vectors, vectors = pin_vectors(0), pin_vectors(refresh)
+    reader = tuple(f"p{pin_number(pin) + 3 * refresh}" for pin in READER)
     own = [[interests[row % 3]] + [interests[1]] * (row % 7 == 0) for row in range(NUM_PINS)]
     corpus = write_corpus(folder / "corpus", own)
     embeddings = write_embeddings(folder / "embeddings", vectors, space=space)
     build_index(corpus, [embeddings], IndexConfig(), folder / "index")
-    write_user_snapshot(write_users(folder / "dataset"), folder / "users")
+    write_user_snapshot(write_users(folder / "dataset", reader), folder / "users")
     write_model_store(folder / "model-store", SETTINGS)
     build_release(
-        exported=write_towers(folder / "exported", vectors, space, conditional),
+        exported=write_towers(folder / "exported", tower_vectors, space, conditional),
         corpus=corpus,
         index=folder / "index",
         users=folder / "users",
         model_store=folder / "model-store",
         output=folder / "release",
     )
-    return SmallRelease(folder / "release", vectors, own)
+    return SmallRelease(folder / "release", vectors, own, tower_vectors, reader)
 
 
 def sign_release(release: Path) -> None:

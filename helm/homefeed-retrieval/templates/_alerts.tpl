@@ -27,6 +27,11 @@
   "summary" (printf "The index of %s is too old" $name)
   "description" (printf "Release {{ $labels.version }} is {{ $value | humanizeDuration }} old; the limit is %d s." (int $limits.indexAgeSeconds))) -}}
 
+{{- include "homefeed.alert" (dict "root" . "alert" "HomefeedReleaseRefused" "severity" "warning" "for" "5m"
+  "expr" (printf "max by (reason) (homefeed_release_refused_info{%s}) > 0\nor\nsum by (reason) (increase(homefeed_sidecar_refused_releases_total{%s}[15m])) > 0" $series $series)
+  "summary" (printf "%s does not take the release of its channel" $name)
+  "description" "A release that the channel stands for does not take the place of the one that is served, by reason of: {{ $labels.reason }}.") -}}
+
 {{- if .Values.users.redis.url -}}
 {{- include "homefeed.alert" (dict "root" . "alert" "HomefeedRedisFailures" "severity" "warning" "for" "10m"
   "expr" (printf "sum(rate(homefeed_retrieval_redis_failures_total{%s}[5m]))\n/\nsum(rate(homefeed_retrieval_stage_seconds_count{%s, stage=\"hydrate\"}[5m]))\n> %v" $series $series (divf $limits.redisFailuresPercent 100))

@@ -6,7 +6,7 @@ command: [python, -m, serving.fetch_release]
 args:
   - --store={{ default "file:///store" .Values.release.store }}
   - --version={{ .Values.release.version }}
-  # A folder of its own, because it is renamed into place when it is whole.
+  # A link to the folder of the release, which appears beside it when it is whole.
   - --to=/release/current
   - --timeout-seconds={{ int .Values.release.timeoutSeconds }}
 {{- if .Values.events.enabled }}

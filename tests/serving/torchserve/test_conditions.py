@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from homefeed.contracts import write_manifest
 from homefeed.index.search import SearchEngine
+from homefeed.release.bundle import read_release_manifest
 from serving.client import HomefeedClient, InvalidRequestError
 from serving.local import LocalServing
 from serving.torchserve.metrics import Metrics
@@ -236,9 +238,12 @@ def test_popular_pins_stand_in_as_without_conditions(release: SmallRelease, tmp_
 def test_a_query_that_the_sidecar_refuses_is_answered_with_popular_pins(
     release: SmallRelease, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A sidecar of the same embedding space whose corpus lost an interest."""
+    """A sidecar whose release has the same version, yet a corpus that lost an interest."""
     other = tmp_path / "other"
     build_small_release(other, conditional=True, interests=("art", "größe", "art"))
+    manifest = read_release_manifest(other / "release")
+    same_version = msgspec.structs.replace(manifest, version=release.version)
+    write_manifest(other / "release", same_version)
     assert SearchEngine.load(other / "index").interests == ("art", "größe")
     metrics = Metrics()
     with running(other / "release", tmp_path / "s.sock"):
