@@ -118,9 +118,9 @@ class Retriever:
             response = self._sidecar.search(SearchRequest(self._embedding_space, queries))
         except SidecarError as error:
             self._metrics.count_failure(error.reason)
-            if error.reason != self._failure:  # once, not for every batch of an outage
+            if error.reason not in (self._failure, Reason.PAUSED):  # once for an outage
                 logger.warning("no search, popular pins stand in: %s: %s", error.reason, error)
-            self._failure = error.reason
+                self._failure = error.reason
             return None
         if self._failure is not None:
             logger.warning("the sidecar answers again")
