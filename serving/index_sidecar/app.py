@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from homefeed.index.protocol import SearchRequest, SearchResponse
+from homefeed.index.candidates import Strategy
+from homefeed.index.protocol import Hits, SearchRequest, SearchResponse
 from homefeed.index.search import SearchEngine
 from serving.index_sidecar.asgi import (
     App,
@@ -26,6 +27,7 @@ from serving.index_sidecar.asgi import (
 )
 from serving.index_sidecar.metrics import Metrics
 from serving.index_sidecar.pool import SearchPool
+from serving.index_sidecar.recall import RecallSampler
 from serving.index_sidecar.settings import Settings
 
 MESSAGEPACK = b"application/msgpack"
@@ -42,7 +44,13 @@ class ServedIndex(NamedTuple):
     engine: SearchEngine
 
 
-def create_app(served: ServedIndex, pool: SearchPool, metrics: Metrics, settings: Settings) -> App:
+def create_app(
+    served: ServedIndex,
+    pool: SearchPool,
+    recall: RecallSampler,
+    metrics: Metrics,
+    settings: Settings,
+) -> App:
     """The search over one index."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +58,7 @@ def create_app(served: ServedIndex, pool: SearchPool, metrics: Metrics, settings
             check_route(scope, {"/search": "POST"})
             request = _decode(await read_body(receive, settings.max_body_bytes))
             _check_space(request, served)
-            answer = await pool.run(partial(_search, served, request, metrics))
+            answer = await pool.run(partial(_search, served, request, metrics, recall))
             response = Response(200, answer, MESSAGEPACK)
         except Refusal as refusal:
             response = refusal.response
@@ -81,7 +89,22 @@ def _check_space(request: SearchRequest, served: ServedIndex) -> None:
         )
 
 
-def _search(served: ServedIndex, request: SearchRequest, metrics: Metrics) -> bytes:
-    answers = served.engine.answer_batch(request.queries, metrics.count_strategy)
+def _search(
+    served: ServedIndex, request: SearchRequest, metrics: Metrics, recall: RecallSampler
+) -> bytes:
+    approximate: set[int] = set()
+
+    def on_strategy(place: int, strategy: Strategy) -> None:
+        metrics.count_strategy(strategy)
+        if strategy is Strategy.ANN:
+            approximate.add(place)
+
+    answers = served.engine.answer_batch(request.queries, on_strategy)
+    found = [
+        (request.queries[place], answer)
+        for place in sorted(approximate)
+        if isinstance(answer := answers[place], Hits)
+    ]
+    recall.sample(served.engine, found)
     metrics.refused_queries.inc(sum(isinstance(answer, str) for answer in answers))
     return msgspec.msgpack.encode(SearchResponse(served.version, answers))

@@ -18,6 +18,8 @@ BUCKETS_SECONDS = (
 )  # fmt: skip
 """Searches take 0.1 ms to some 10 ms; Prometheus' defaults begin where these end."""
 
+BUCKETS_RECALL = (0.5, 0.8, 0.9, 0.925, 0.95, 0.975, 0.99, 0.999, 1.0)
+
 
 class Metrics:
     """The sidecar's metrics, in a registry of their own."""
@@ -57,6 +59,12 @@ class Metrics:
         self.refused_queries = Counter(
             "homefeed_sidecar_refused_queries",
             "Queries that do not fit the index; those beside them are answered.",
+            registry=self.registry,
+        )
+        self.recall = Histogram(
+            "homefeed_sidecar_recall",
+            "Share of the best pins that sampled queries of the approximate index found.",
+            buckets=BUCKETS_RECALL,
             registry=self.registry,
         )
         self._num_pins = Gauge(

@@ -24,6 +24,7 @@ from serving.index_sidecar.asgi import App
 from serving.index_sidecar.metrics import Metrics
 from serving.index_sidecar.operations import create_operations_app
 from serving.index_sidecar.pool import SearchPool
+from serving.index_sidecar.recall import RecallSampler
 from serving.index_sidecar.settings import Settings
 
 GRACE_SECONDS = 5
@@ -81,10 +82,12 @@ def serve(
     metrics = Metrics()
     pool = SearchPool(settings, metrics)
     served = ServedIndex(opened.version, opened.manifest.created_at, engine)
-    search_app = create_app(served, pool, metrics, settings)
+    recall = RecallSampler(settings.recall_share, metrics)
+    search_app = create_app(served, pool, recall, metrics, settings)
     operations_app = create_operations_app(served, metrics)
     with (
-        contextlib.closing(pool),
+        contextlib.closing(recall),
+        contextlib.closing(pool),  # before the other, to which its searches go
         _listen_tcp(metrics_host, metrics_port) as tcp,
         _listen_unix(socket_path) as unix,
     ):

@@ -194,7 +194,7 @@ def test_a_batch_answers_as_its_queries_alone(
 
 def strategies_of(engine: SearchEngine, query: Query) -> list[Strategy]:
     seen: list[Strategy] = []
-    engine.search_batch([query], seen.append)
+    engine.search_batch([query], lambda _, strategy: seen.append(strategy))
     return seen
 
 
@@ -209,6 +209,26 @@ def test_the_planner_follows_the_number_of_rows(
     assert strategies_of(ivf[1], Query(vector, 5, ("dance",))) == [Strategy.POSTINGS]
     assert strategies_of(ivf[1], Query(vector, 5, ("dance", "art"))) == [Strategy.ANN]
     assert strategies_of(ivf[1], Query(vector, 3000)) == [Strategy.FALLBACK]
+
+
+def test_the_query_that_was_answered_is_named(ivf: tuple[Corpus, SearchEngine]) -> None:
+    vector = np.ones(8, np.float32).tobytes()
+    both = Query(2 * vector, 5, row_interests=("dance", "art"))
+    seen: list[tuple[int, Strategy]] = []
+    ivf[1].answer_batch([Query(vector, 5), Query(b"", 5), both], lambda *each: seen.append(each))
+    assert seen == [(0, Strategy.ANN), (2, Strategy.POSTINGS), (2, Strategy.ANN)]
+
+
+@settings(deadline=None, max_examples=50)
+@given(query=queries(3000, 8, max_k=400))
+def test_an_approximate_index_can_be_searched_exactly(
+    ivf: tuple[Corpus, SearchEngine], query: Query
+) -> None:
+    corpus, engine = ivf
+    hits = engine.exact().search(query)
+    expected = brute_force(corpus, query)
+    assert list(hits.sources) == [source for _, _, source in expected]
+    assert list(hits.scores) == pytest.approx([score for _, score, _ in expected], abs=1e-5)
 
 
 def test_each_filter_of_a_query_is_planned_by_itself(ivf: tuple[Corpus, SearchEngine]) -> None:
