@@ -27,6 +27,12 @@
   "summary" (printf "The index of %s is too old" $name)
   "description" (printf "Release {{ $labels.version }} is {{ $value | humanizeDuration }} old; the limit is %d s." (int $limits.indexAgeSeconds))) -}}
 
+{{- /* Over half an hour, as few searches are sampled; without any there is nothing to compare. */ -}}
+{{- include "homefeed.alert" (dict "root" . "alert" "HomefeedRecallDrop" "severity" "warning" "for" "15m"
+  "expr" (printf "sum(rate(homefeed_sidecar_recall_sum{%s}[30m]))\n/\nsum(rate(homefeed_sidecar_recall_count{%s}[30m]))\n< %v" $series $series (divf $limits.recallPercent 100))
+  "summary" (printf "The index of %s misses too many of the best pins" $name)
+  "description" (printf "Approximate searches find {{ $value | humanizePercentage }} of the pins that exact ones find; less than %v %% is too few." $limits.recallPercent)) -}}
+
 {{- if .Values.users.redis.url -}}
 {{- include "homefeed.alert" (dict "root" . "alert" "HomefeedRedisFailures" "severity" "warning" "for" "10m"
   "expr" (printf "sum(rate(homefeed_retrieval_redis_failures_total{%s}[5m]))\n/\nsum(rate(homefeed_retrieval_stage_seconds_count{%s, stage=\"hydrate\"}[5m]))\n> %v" $series $series (divf $limits.redisFailuresPercent 100))
