@@ -17,7 +17,10 @@ from homefeed.index.protocol import Hits, Query
 
 
 class IndexDetails(NamedTuple):
-    """What an index's manifest says under `details`, as far as the search needs it."""
+    """What an index's manifest says under `details`, as far as the search needs it.
+
+    Earlier indexes have no probes of their own for filters.
+    """
 
     embedding_space: str
     dimension: int
@@ -25,6 +28,7 @@ class IndexDetails(NamedTuple):
     num_signatures: int
     scan_up_to: int
     num_probes: int | None
+    num_filtered_probes: int | None = None
 
 
 class _Search(NamedTuple):
@@ -207,11 +211,17 @@ class SearchEngine:
             ValueError: the folder is no finished index of this version.
         """
         manifest = read_manifest(folder, INDEX)
-        details = IndexDetails(**{name: manifest.details[name] for name in IndexDetails._fields})
+        own = {
+            name: manifest.details[name]
+            for name in IndexDetails._fields
+            if name in manifest.details or name not in IndexDetails._field_defaults
+        }
+        details = IndexDetails(**own)
         vectors = load_array(folder, VECTORS)
         approximate = None
         if details.num_probes is not None:
-            approximate = ApproximateIndex.load(folder / ANN, vectors, details.num_probes)
+            filtered = details.num_filtered_probes or details.num_probes
+            approximate = ApproximateIndex.load(folder / ANN, vectors, details.num_probes, filtered)
         return cls(
             details,
             vectors,

@@ -136,7 +136,7 @@ def ivf(tmp_path_factory: pytest.TempPathFactory) -> tuple[Corpus, SearchEngine]
     """Approximate for every filter but the rarest interest."""
     corpus = make_corpus(3000, 8, seed=2)
     rare = sum("dance" in own for own in corpus.interests)
-    config = IndexConfig(kind="ivf", scan_up_to=rare, min_recall=0.8)
+    config = IndexConfig(kind="ivf", scan_up_to=rare, min_recall=0.8, min_filtered_recall=0.0)
     return corpus, build(tmp_path_factory.mktemp("ivf"), corpus, config)
 
 
@@ -271,7 +271,8 @@ def test_a_filter_far_from_the_query_is_still_exact(tmp_path: Path) -> None:
     corpus = make_corpus(3000, 8, seed=3)
     side = corpus.vectors[:, 0] > 0
     corpus = corpus._replace(interests=[["art"] if near else ["cats"] for near in side])
-    engine = build(tmp_path, corpus, IndexConfig(kind="ivf", scan_up_to=0, min_recall=0.8))
+    config = IndexConfig(kind="ivf", scan_up_to=0, min_recall=0.8, min_filtered_recall=0.0)
+    engine = build(tmp_path, corpus, config)
     query = Query(np.eye(8, dtype=np.float32)[0].tobytes(), 20, ("cats",))
     assert strategies_of(engine, query) == [Strategy.FALLBACK]
     expected = [score for _, score, _ in brute_force(corpus, query)]

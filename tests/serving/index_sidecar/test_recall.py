@@ -32,7 +32,7 @@ NUM_QUERIES = 60
 @pytest.fixture(scope="module")
 def approximate(tmp_path_factory: pytest.TempPathFactory) -> SmallRelease:
     """A bar that any index meets: one list of a few is searched."""
-    config = IndexConfig(kind="ivf", scan_up_to=0, min_recall=0.0)
+    config = IndexConfig(kind="ivf", scan_up_to=0, min_recall=0.0, min_filtered_recall=0.0)
     return build_small_release(tmp_path_factory.mktemp("approximate"), index=config)
 
 
