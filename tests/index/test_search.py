@@ -192,6 +192,16 @@ def test_a_batch_answers_as_its_queries_alone(
         assert together.scores == pytest.approx(alone.scores, abs=1e-5)
 
 
+@settings(deadline=None, max_examples=50)
+@given(batch=st.lists(queries(3000, 8, max_k=100), min_size=2, max_size=6))
+def test_neighbours_of_an_approximate_batch_keep_every_guarantee(
+    ivf: tuple[Corpus, SearchEngine], batch: list[Query]
+) -> None:
+    corpus, engine = ivf
+    for query, hits in zip(batch, engine.search_batch(batch), strict=True):
+        check_guarantees(corpus, query, hits)
+
+
 def strategies_of(engine: SearchEngine, query: Query) -> list[Strategy]:
     seen: list[Strategy] = []
     engine.search_batch([query], lambda _, strategy: seen.append(strategy))
