@@ -225,7 +225,10 @@ def test_the_query_that_was_answered_is_named(ivf: tuple[Corpus, SearchEngine]) 
     vector = np.ones(8, np.float32).tobytes()
     both = Query(2 * vector, 5, row_interests=("dance", "art"))
     seen: list[tuple[int, Strategy]] = []
-    ivf[1].answer_batch([Query(vector, 5), Query(b"", 5), both], lambda *each: seen.append(each))
+    ivf[1].answer_batch(
+        [Query(vector, 5), Query(b"", 5), both],
+        lambda place, strategy: seen.append((place, strategy)),
+    )
     assert seen == [(0, Strategy.ANN), (2, Strategy.POSTINGS), (2, Strategy.ANN)]
 
 
