@@ -19,10 +19,18 @@ REFINE_FACTOR = 10
 class ApproximateIndex:
     """A read-only FAISS index over `vectors[num_pins, D]`; safe to use from several threads."""
 
-    def __init__(self, index: faiss.IndexIVF, vectors: np.ndarray, num_probes: int) -> None:
+    def __init__(
+        self,
+        index: faiss.IndexIVF,
+        vectors: np.ndarray,
+        num_probes: int,
+        num_filtered_probes: int,
+    ) -> None:
+        """Takes the index, and the lists that it searches without a filter and under one."""
         self._index = index
         self._vectors = vectors
         self._num_probes = num_probes
+        self._num_filtered_probes = num_filtered_probes
 
     def search(
         self, queries: np.ndarray, num_wanted: int, num_spare: int, bitmap: np.ndarray | None
@@ -48,6 +56,7 @@ class ApproximateIndex:
         parameters = faiss.SearchParametersIVF()
         parameters.nprobe = self._num_probes
         if bitmap is not None:
+            parameters.nprobe = self._num_filtered_probes
             selector = faiss.IDSelectorBitmap(bitmap.size, faiss.swig_ptr(bitmap))
             parameters.sel = selector
         _, found = self._index.search(queries, num_codes, params=parameters)
@@ -64,10 +73,12 @@ class ApproximateIndex:
         return rows[best], scores[best]
 
     @classmethod
-    def load(cls, path: Path, vectors: np.ndarray, num_probes: int) -> "ApproximateIndex":
+    def load(
+        cls, path: Path, vectors: np.ndarray, num_probes: int, num_filtered_probes: int
+    ) -> "ApproximateIndex":
         """Maps an index that `homefeed.index.build` wrote."""
         # Below this many floats FAISS compares query by query; its default of 128,000 keeps
         # requests of a few vectors away from matrix multiplication, which is 2-7 times faster.
         faiss.cvar.distance_compute_blas_threshold = 4 * vectors.shape[1]
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-        return cls(cast(faiss.IndexIVF, index), vectors, num_probes)
+        return cls(cast(faiss.IndexIVF, index), vectors, num_probes, num_filtered_probes)

@@ -11,16 +11,13 @@ import pyarrow.parquet as pq
 from homefeed.config import to_builtins
 from homefeed.contracts import METRIC, Column, Manifest, read_manifest, write_manifest
 from homefeed.corpus.layout import CORPUS, CORPUS_FILE, EMBEDDINGS, EMBEDDINGS_FILE
-from homefeed.index.approximate import ApproximateIndex
 from homefeed.index.config import IndexConfig
-from homefeed.index.gate import Gate
 from homefeed.index.layout import ANN, INDEX, SIGNATURES, VECTORS, save_array
 from homefeed.index.pin_ids import PinIds
-from homefeed.index.postings import primary_order, save_postings
+from homefeed.index.postings import Postings, primary_order, save_postings
 from homefeed.index.train import train_ivf
+from homefeed.index.tune import tune
 
-PROBE_SHARES = (0.03, 0.06, 0.12, 0.25)
-"""Shares of the lists that a search visits: the first one that meets `min_recall` is taken."""
 EMBEDDINGS_AT_ONCE = 1 << 20
 """Rows of one read; each read hashes all pin ids of the corpus."""
 
@@ -73,7 +70,6 @@ def build_index(
         "num_pins": pins.num_rows,
         "num_signatures": len(signatures.dictionary),
         "num_interests": num_interests,
-        "scan_up_to": config.scan_up_to,
         "recall_k": config.recall_k,
         "config": to_builtins(config),
         **search,
@@ -136,22 +132,13 @@ def _build_search(config: IndexConfig, vectors: np.ndarray, output: Path) -> dic
     """Trains and writes the approximate index where one is due; returns what it is and can."""
     num_pins = len(vectors)
     if config.kind == "flat" or (config.kind == "auto" and num_pins <= config.flat_up_to):
-        return {"kind": "flat", "num_probes": None, "recall": 1.0}
+        return {
+            "kind": "flat",
+            "num_probes": None,
+            "scan_up_to": config.scan_up_to,
+            "recall": 1.0,
+            "filtered_recall": 1.0,
+        }
     num_lists = train_ivf(vectors, output / ANN)
-    gate = Gate(vectors, config.recall_k)
-    recall = 0.0
-    for share in PROBE_SHARES:
-        num_probes = max(1, round(share * num_lists))
-        recall = gate.recall(ApproximateIndex.load(output / ANN, vectors, num_probes))
-        if recall >= config.min_recall:
-            return {
-                "kind": "ivf",
-                "num_probes": num_probes,
-                "num_lists": num_lists,
-                "recall": recall,
-            }
-    raise ValueError(
-        f"recall@{config.recall_k} against exact search is {recall:.3f} on {num_pins} pins even "
-        f"when {PROBE_SHARES[-1]:.0%} of the lists are searched; min_recall={config.min_recall}. "
-        "Lower index.min_recall, or serve exactly with index.kind: flat"
-    )
+    tuning = tune(output / ANN, num_lists, vectors, Postings.load(output, num_pins), config)
+    return {"kind": "ivf", "num_lists": num_lists, **tuning._asdict()}

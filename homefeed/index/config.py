@@ -12,16 +12,21 @@ class IndexConfig(Config, frozen=True):
     flat_up_to: int = 200_000
     """Largest corpus that `auto` serves with an exact index."""
     scan_up_to: int = 40_000
-    """A filter with at most so many pins is answered by an exact scan of them."""
+    """A filter with at most so many pins is answered by an exact scan of them. The build raises it
+    to where the approximate index finds enough under filters."""
     recall_k: int = 100
     min_recall: float = 0.95
     """The build fails when recall@recall_k against exact search falls below this."""
+    min_filtered_recall: float = 0.99
+    """The same under each interest that is not scanned, for queries near its pins and far from
+    them. Where it is not reached, more is scanned."""
 
     def __post_init__(self) -> None:
         if self.recall_k < 1:
             raise ValueError(f"index.recall_k={self.recall_k} must be at least 1")
-        if not 0 <= self.min_recall <= 1:
-            raise ValueError(f"index.min_recall={self.min_recall} must lie in [0, 1]")
+        for name in ("min_recall", "min_filtered_recall"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"index.{name}={getattr(self, name)} must lie in [0, 1]")
         for name in ("flat_up_to", "scan_up_to"):
             if getattr(self, name) < 0:
                 raise ValueError(f"index.{name}={getattr(self, name)} must be >= 0")

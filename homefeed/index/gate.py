@@ -4,8 +4,8 @@ import numpy as np
 
 from homefeed.index.approximate import ApproximateIndex
 from homefeed.index.exact import top_rows
+from homefeed.index.postings import Subset
 
-NUM_QUERIES = 500
 NOISE = 0.5
 """Length of the noise beside a unit vector: queries near pins but not on them, as users are."""
 SEED = 0
@@ -17,22 +17,38 @@ class Gate:
     Queries are pins of the index with noise added; the towers' users are not known here.
     """
 
-    def __init__(self, vectors: np.ndarray, k: int) -> None:
+    def __init__(
+        self, vectors: np.ndarray, subset: Subset, near: np.ndarray, num_queries: int, k: int
+    ) -> None:
+        """Makes the queries and answers them exactly.
+
+        Args:
+            vectors: float32 [num_pins, D].
+            subset: the rows that pass the queries' filter.
+            near: rows that the queries are near to.
+            num_queries: most queries.
+            k: pins that a query asks for.
+        """
         rng = np.random.default_rng(SEED)
-        num_queries = min(NUM_QUERIES, len(vectors))
-        queries = vectors[np.sort(rng.choice(len(vectors), num_queries, replace=False))]
+        chosen = rng.choice(len(near), min(num_queries, len(near)), replace=False)
+        queries = vectors[near[np.sort(chosen)]]
         noise = rng.standard_normal(queries.shape, np.float32)
         lengths = np.linalg.norm(queries, axis=1, keepdims=True)
         noise *= NOISE * lengths / np.linalg.norm(noise, axis=1, keepdims=True)
         self._queries = queries + noise
-        self._k = min(k, len(vectors))
-        self._exact, _ = top_rows(vectors, (range(len(vectors)),), self._queries, self._k)
+        self._k = min(k, subset.num_rows)
+        self._subset = subset
+        self._exact, _ = top_rows(vectors, subset.blocks, self._queries, self._k)
 
     def recall(self, approximate: ApproximateIndex) -> float:
-        """Share of the exact best k that the approximate index finds, over all queries."""
-        found = approximate.search(self._queries, self._k, 0, None)
+        """Share of the exact best k that the approximate index finds, over all queries.
+
+        A query without candidates finds them all: it is answered by a scan.
+        """
+        bitmap = None if self._subset.is_whole else self._subset.bitmap
+        found = approximate.search(self._queries, self._k, 0, bitmap)
         num_hits = sum(
-            np.isin(rows, exact, assume_unique=True).sum()
+            np.isin(rows, exact, assume_unique=True).sum() if len(rows) else len(exact)
             for (rows, _), exact in zip(found, self._exact, strict=True)
         )
         return float(num_hits / self._exact.size)

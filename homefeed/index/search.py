@@ -17,7 +17,10 @@ from homefeed.index.protocol import Hits, Query
 
 
 class IndexDetails(NamedTuple):
-    """What an index's manifest says under `details`, as far as the search needs it."""
+    """What an index's manifest says under `details`, as far as the search needs it.
+
+    Earlier indexes have no probes of their own for filters.
+    """
 
     embedding_space: str
     dimension: int
@@ -25,6 +28,7 @@ class IndexDetails(NamedTuple):
     num_signatures: int
     scan_up_to: int
     num_probes: int | None
+    num_filtered_probes: int | None = None
 
 
 class _Search(NamedTuple):
@@ -35,7 +39,11 @@ class _Search(NamedTuple):
     parts: dict[Codes, Part]
 
 
-def _ignore(_: Strategy) -> None:
+OnStrategy = Callable[[int, Strategy], None]
+"""Is told the place of a query, and how it was answered."""
+
+
+def _ignore(_: int, __: Strategy) -> None:
     return
 
 
@@ -73,7 +81,7 @@ class SearchEngine:
         return self.search_batch((query,))[0]
 
     def search_batch(
-        self, queries: Sequence[Query], on_strategy: Callable[[Strategy], None] = _ignore
+        self, queries: Sequence[Query], on_strategy: OnStrategy = _ignore
     ) -> tuple[Hits, ...]:
         """Answers queries that must all be right; see `answer_batch`.
 
@@ -88,14 +96,14 @@ class SearchEngine:
         return tuple(hits)
 
     def answer_batch(
-        self, queries: Sequence[Query], on_strategy: Callable[[Strategy], None] = _ignore
+        self, queries: Sequence[Query], on_strategy: OnStrategy = _ignore
     ) -> tuple[Hits | str, ...]:
         """Answers queries, in order; vectors with the same filter share one pass over the pins.
 
         Args:
             queries: what to search.
-            on_strategy: called for each query, with how it was answered; for one whose vectors have
-                several filters, for each of these.
+            on_strategy: called for each query that is answered; for one whose vectors have several
+                filters, for each of these.
 
         Returns:
             For each query its hits, or why it was refused: the field that does not fit, and what
@@ -109,10 +117,16 @@ class SearchEngine:
             except ValueError as error:
                 answers[place] = str(error)
         answers |= self._answer(searches)
-        for search in searches.values():
+        for place, search in searches.items():
             for part in search.parts.values():
-                on_strategy(part.strategy)
+                on_strategy(place, part.strategy)
         return tuple(answers[place] for place in range(len(queries)))
+
+    def exact(self) -> "SearchEngine":
+        """The same index without the approximate search: what its answers are measured by."""
+        return SearchEngine(
+            self.details, self._vectors, self._pin_ids, self._signatures, self._postings, None
+        )
 
     def warm_up(self, num_searches: int = 200) -> None:
         """Reads the mapped vectors once and searches, so that no early request pays for it."""
@@ -197,11 +211,17 @@ class SearchEngine:
             ValueError: the folder is no finished index of this version.
         """
         manifest = read_manifest(folder, INDEX)
-        details = IndexDetails(**{name: manifest.details[name] for name in IndexDetails._fields})
+        own = {
+            name: manifest.details[name]
+            for name in IndexDetails._fields
+            if name in manifest.details or name not in IndexDetails._field_defaults
+        }
+        details = IndexDetails(**own)
         vectors = load_array(folder, VECTORS)
         approximate = None
         if details.num_probes is not None:
-            approximate = ApproximateIndex.load(folder / ANN, vectors, details.num_probes)
+            filtered = details.num_filtered_probes or details.num_probes
+            approximate = ApproximateIndex.load(folder / ANN, vectors, details.num_probes, filtered)
         return cls(
             details,
             vectors,

@@ -14,6 +14,9 @@ from serving.torchserve.protocol import DEFAULT_K, ErrorBody, HistoryEntry, Reco
 
 PATH = "/predictions/homefeed"
 RETRIED_STATUSES = (429, 503)
+DEATH_STATUSES = (500, 507)
+"""What a worker died over; 507 is TorchServe's word for one that was killed with signal 9. Retried
+once: another worker answers, unless it was the request that the first one died of."""
 FIRST_PAUSE_SECONDS = 0.05
 """The longest pause before the first retry; it doubles with each."""
 DEFAULT_CONCURRENCY = 16
@@ -56,8 +59,9 @@ class ClientRequest(TypedDict, total=False):
 class HomefeedClient:
     """Keeps its connections open; safe to use from several threads.
 
-    Connection errors and refusals for overload are retried after random pauses. A request that
-    takes too long is not: asking again would add to the load that made it late.
+    Connection errors and refusals for overload are retried after random pauses, and once what a
+    worker died over. A request that takes too long is not: asking again would add to the load that
+    made it late.
     """
 
     def __init__(self, url: str, *, timeout_seconds: float = 2.0, num_retries: int = 3) -> None:
@@ -147,12 +151,15 @@ class HomefeedClient:
 
     def _send(self, body: bytes) -> httpx.Response:
         headers = {"Content-Type": "application/json"}
+        retried = {*RETRIED_STATUSES, *DEATH_STATUSES}
         for attempt in range(self._num_retries + 1):
             is_last = attempt == self._num_retries
             try:
                 answer = self._http.post(PATH, content=body, headers=headers)
-                if answer.status_code not in RETRIED_STATUSES or is_last:
+                if answer.status_code not in retried or is_last:
                     return answer
+                if answer.status_code in DEATH_STATUSES:
+                    retried.difference_update(DEATH_STATUSES)
             except httpx.TimeoutException as error:
                 raise UnavailableError(f"no answer in time: {error!r}") from error
             except httpx.TransportError as error:

@@ -7,6 +7,7 @@
     --search-threads 1           searches at a time: the CPU limit
     --max-waiting 64             requests that may wait for a thread
     --deadline-seconds 1.0       a later request is refused
+    --recall-share 0.01          share of approximate searches whose recall is measured; 0 for none
 
 Stops cleanly on SIGTERM. Exits with 2 when the release or a socket cannot be used.
 """
@@ -40,6 +41,7 @@ def main() -> int:
     parser.add_argument("--search-threads", type=int, default=defaults.search_threads)
     parser.add_argument("--max-waiting", type=int, default=defaults.max_waiting)
     parser.add_argument("--deadline-seconds", type=float, default=defaults.deadline_seconds)
+    parser.add_argument("--recall-share", type=float, default=defaults.recall_share)
     given = parser.parse_args()
     set_up_logs()
     try:
@@ -47,6 +49,7 @@ def main() -> int:
             search_threads=given.search_threads,
             max_waiting=given.max_waiting,
             deadline_seconds=given.deadline_seconds,
+            recall_share=given.recall_share,
         )
         serve(given.release, given.socket, given.metrics_host, given.metrics_port, settings)
     except (ValueError, OSError) as error:

@@ -12,7 +12,8 @@ from functools import partial
 
 import msgspec
 
-from homefeed.index.protocol import SearchRequest, SearchResponse
+from homefeed.index.candidates import Strategy
+from homefeed.index.protocol import Hits, SearchRequest, SearchResponse
 from serving.index_sidecar.asgi import (
     App,
     Receive,
@@ -27,6 +28,7 @@ from serving.index_sidecar.held import ServedIndex
 from serving.index_sidecar.loader import Loader
 from serving.index_sidecar.metrics import Metrics
 from serving.index_sidecar.pool import SearchPool
+from serving.index_sidecar.recall import RecallSampler
 from serving.index_sidecar.settings import Settings
 
 MESSAGEPACK = b"application/msgpack"
@@ -35,7 +37,13 @@ logger = logging.getLogger(__name__)
 _decoder = msgspec.msgpack.Decoder(SearchRequest)
 
 
-def create_app(loader: Loader, pool: SearchPool, metrics: Metrics, settings: Settings) -> App:
+def create_app(
+    loader: Loader,
+    pool: SearchPool,
+    recall: RecallSampler,
+    metrics: Metrics,
+    settings: Settings,
+) -> App:
     """The search over the indexes that a loader holds."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +52,8 @@ def create_app(loader: Loader, pool: SearchPool, metrics: Metrics, settings: Set
             request = _decode(await read_body(receive, settings.max_body_bytes))
             served = _choose(request, loader)
             current = loader.held.current.version
-            answer = await pool.run(partial(_search, served, current, request, metrics))
+            search = partial(_search, served, current, request, metrics, recall)
+            answer = await pool.run(search)
             response = Response(200, answer, MESSAGEPACK)
         except Refusal as refusal:
             response = refusal.response
@@ -85,7 +94,26 @@ def _choose(request: SearchRequest, loader: Loader) -> ServedIndex:
     return served
 
 
-def _search(served: ServedIndex, current: str, request: SearchRequest, metrics: Metrics) -> bytes:
-    answers = served.engine.answer_batch(request.queries, metrics.count_strategy)
+def _search(
+    served: ServedIndex,
+    current: str,
+    request: SearchRequest,
+    metrics: Metrics,
+    recall: RecallSampler,
+) -> bytes:
+    approximate: set[int] = set()
+
+    def on_strategy(place: int, strategy: Strategy) -> None:
+        metrics.count_strategy(strategy)
+        if strategy is Strategy.ANN:
+            approximate.add(place)
+
+    answers = served.engine.answer_batch(request.queries, on_strategy)
+    found = [
+        (request.queries[place], answer)
+        for place in sorted(approximate)
+        if isinstance(answer := answers[place], Hits)
+    ]
+    recall.sample(served.engine, found)
     metrics.refused_queries.inc(sum(isinstance(answer, str) for answer in answers))
     return msgspec.msgpack.encode(SearchResponse(served.version, answers, current))

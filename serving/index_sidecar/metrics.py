@@ -21,6 +21,7 @@ BUCKETS_SECONDS = (
 
 SIDECAR_REASONS = (Reason.CORRUPT, Reason.SCHEMA, Reason.EMBEDDING_SPACE, Reason.METRIC)
 """Why the sidecar refuses a release; the others are those of its fetch."""
+BUCKETS_RECALL = (0.5, 0.8, 0.9, 0.925, 0.95, 0.975, 0.99, 0.999, 1.0)
 
 
 class Metrics:
@@ -61,6 +62,12 @@ class Metrics:
         self.refused_queries = Counter(
             "homefeed_sidecar_refused_queries",
             "Queries that do not fit the index; those beside them are answered.",
+            registry=self.registry,
+        )
+        self.recall = Histogram(
+            "homefeed_sidecar_recall",
+            "Share of the best pins that sampled queries of the approximate index found.",
+            buckets=BUCKETS_RECALL,
             registry=self.registry,
         )
         self._num_pins = Gauge(

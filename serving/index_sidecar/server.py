@@ -25,6 +25,7 @@ from serving.index_sidecar.loader import Loader
 from serving.index_sidecar.metrics import Metrics
 from serving.index_sidecar.operations import create_operations_app
 from serving.index_sidecar.pool import SearchPool
+from serving.index_sidecar.recall import RecallSampler
 from serving.index_sidecar.settings import Settings
 
 GRACE_SECONDS = 5
@@ -81,10 +82,12 @@ def serve(
     metrics.registry.register(FollowCollector(release))
     loader = Loader(release, metrics)
     pool = SearchPool(settings, metrics)
-    search_app = create_app(loader, pool, metrics, settings)
+    recall = RecallSampler(settings.recall_share, metrics)
+    search_app = create_app(loader, pool, recall, metrics, settings)
     operations_app = create_operations_app(loader, metrics)
     with (
-        contextlib.closing(pool),
+        contextlib.closing(recall),
+        contextlib.closing(pool),  # before the other, to which its searches go
         _listen_tcp(metrics_host, metrics_port) as tcp,
         _listen_unix(socket_path) as unix,
         _following(loader),

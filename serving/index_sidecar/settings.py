@@ -18,9 +18,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_seconds: int = 1
     """What a refused caller is told to wait."""
 
+    recall_share: float = 0.01
+    """Share of the approximate index's queries that are searched again, exactly; 0 for none."""
+
     def __post_init__(self) -> None:
         for name in ("search_threads", "deadline_seconds", "max_body_bytes"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}={getattr(self, name)} must be positive")
         if self.max_waiting < 0:
             raise ValueError(f"max_waiting={self.max_waiting} must not be negative")
+        if not 0 <= self.recall_share <= 1:
+            raise ValueError(f"recall_share={self.recall_share} must lie in [0, 1]")

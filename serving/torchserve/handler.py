@@ -44,7 +44,11 @@ class HomefeedHandler:
         socket_path = Path(os.environ["HOMEFEED_SOCKET"])
         self._retriever = Retriever(
             Path(os.environ["HOMEFEED_RELEASE"]),
-            SidecarClient(socket_path, settings.handler.sidecar_deadline_seconds),
+            SidecarClient(
+                socket_path,
+                settings.handler.sidecar_deadline_seconds,
+                settings.handler.sidecar_pause_seconds,
+            ),
             Metrics(),
             settings.handler,
         )

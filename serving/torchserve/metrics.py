@@ -98,7 +98,7 @@ class Metrics:
         )
         failures = Counter(
             "homefeed_retrieval_sidecar_failures",
-            "Batches that the sidecar did not answer, by reason.",
+            "Batches that the sidecar did not answer, by reason; paused: it was not asked so soon.",
             ["reason"],
             registry=self.registry,
         )

@@ -162,9 +162,9 @@ class Retriever:
 
     def _note_failure(self, error: SidecarError) -> None:
         self._metrics.count_failure(error.reason)
-        if error.reason != self._failure:  # once, not for every batch of an outage
+        if error.reason not in (self._failure, Reason.PAUSED):  # once for an outage
             logger.warning("no search, popular pins stand in: %s: %s", error.reason, error)
-        self._failure = error.reason
+            self._failure = error.reason
 
     def _recommendations(
         self, served: ServedRelease, user: User, vectors: np.ndarray, found: Hits | str | None

@@ -4,6 +4,7 @@ import msgspec
 
 from homefeed.release.redis_connection import DEFAULT_PREFIX, check_redis_url
 from serving.torchserve.protocol import MAX_CONDITIONS
+from serving.torchserve.sidecar_client import PAUSE_SECONDS
 
 
 class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,6 +38,8 @@ class HandlerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     sidecar_deadline_seconds: float = 0.5
     """A search not answered by then is answered with popular pins."""
+    sidecar_pause_seconds: float = PAUSE_SECONDS
+    """How long a sidecar that was late twice in a row is not asked; popular pins stand in."""
     torch_threads: int = 1
     """Threads of the tower in each worker: a small tower gains nothing from more."""
     max_conditions: int = 4
@@ -45,7 +48,7 @@ class HandlerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     redis: RedisSettings = RedisSettings()
 
     def __post_init__(self) -> None:
-        for name in ("sidecar_deadline_seconds", "torch_threads"):
+        for name in ("sidecar_deadline_seconds", "sidecar_pause_seconds", "torch_threads"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"handler.{name}={getattr(self, name)} must be positive")
         if not 0 <= self.max_conditions <= MAX_CONDITIONS:

@@ -9,8 +9,11 @@ from pathlib import Path
 import msgspec
 
 from homefeed.index.protocol import SearchRequest, SearchResponse
+from serving.torchserve.circuit_breaker import CircuitBreaker
 
 HEADERS = {"Content-Type": "application/msgpack"}
+PAUSE_SECONDS = 1.0
+"""How long a sidecar that is late is left alone: it then costs one deadline a second."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(SearchResponse)
@@ -25,14 +28,13 @@ class Reason(StrEnum):
     OTHER_EMBEDDING_SPACE = "other_embedding_space"  # 409: it serves another model's release
     OTHER_VERSION = "other_version"  # 409: it does not hold the release that is asked for
     REFUSED = "refused"  # anything else
+    PAUSED = "paused"  # it was late a moment ago, and was not asked
 
 
 STATUS_REASONS = {
     429: Reason.OVERLOADED,
     503: Reason.OVERLOADED,
 }
-
-
 CONFLICT = 409
 CONFLICT_REASONS = {
     reason.value: reason for reason in (Reason.OTHER_EMBEDDING_SPACE, Reason.OTHER_VERSION)
@@ -68,11 +70,27 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class SidecarClient:
-    """A client for one thread."""
+    """A client for one thread.
 
-    def __init__(self, socket_path: Path, deadline_seconds: float) -> None:
+    It asks less of a sidecar that is late only. One that is down says so at once and costs nothing,
+    and left alone it would be found again later. One that refuses for overload refuses single
+    batches, whose neighbours it answers; what its Retry-After asks for, whole seconds, would have
+    them all go without.
+    """
+
+    def __init__(
+        self, socket_path: Path, deadline_seconds: float, pause_seconds: float = PAUSE_SECONDS
+    ) -> None:
+        """Connects with the first search.
+
+        Args:
+            socket_path: the sidecar's Unix socket.
+            deadline_seconds: most time for an answer.
+            pause_seconds: how long it is left alone after it was late several times in a row.
+        """
         self._connection = _UnixConnection(socket_path)
         self._deadline_seconds = deadline_seconds
+        self._breaker = CircuitBreaker(pause_seconds)
 
     def search(self, request: SearchRequest) -> SearchResponse:
         """Sends a batch of queries, each of which is answered or refused by itself.
@@ -80,16 +98,20 @@ class SidecarClient:
         Raises:
             SidecarError: no answer to the batch in time.
         """
+        if self._breaker.is_open:
+            raise SidecarError(Reason.PAUSED, "it was late a moment ago")
         body = _encoder.encode(request)
         try:
             status, answer = self._exchange(body, time.monotonic() + self._deadline_seconds)
         except TimeoutError as error:
             self.close()
+            self._breaker.late()
             message = f"no answer within {self._deadline_seconds} seconds"
             raise SidecarError(Reason.LATE, message) from error
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise SidecarError(Reason.UNREACHABLE, repr(error)) from error
+        self._breaker.answered()
         if status != 200:
             raise SidecarError(
                 _reason(status, answer), f"status {status}: {answer.decode(errors='replace')}"

@@ -61,7 +61,9 @@ def test_a_flat_index_finds_everything(flat: Path) -> None:
 
 def test_an_approximate_index_finds_what_it_finds(tmp_path: Path) -> None:
     # Vectors without clusters and a bar that any index meets: recall is far from 1.
-    index = build(tmp_path, IndexConfig(kind="ivf", scan_up_to=0, min_recall=0.0))
+    index = build(
+        tmp_path, IndexConfig(kind="ivf", scan_up_to=0, min_recall=0.0, min_filtered_recall=0.0)
+    )
     engine = SearchEngine.load(index)
     num_found = {5: 0, K: 0}
     for queries in batches():

@@ -85,6 +85,7 @@ def test_panels_show_what_happens(tmp_path: Path) -> None:
         "Age": 7200 + 25 * 60,
         "Versions": 1,
         "Bad answers": 0.098,  # a tenth of those that did not fail
+        "Recall": 0.97,
     }
     expected = [
         {

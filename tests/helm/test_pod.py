@@ -232,7 +232,8 @@ def test_names_stay_within_the_limit_of_kubernetes() -> None:
 
 def test_values_reach_the_servers() -> None:
     settings = (
-        "sidecar.deadlineMilliseconds=250,sidecar.queueSize=7,torchserve.batchSize=4,"
+        "sidecar.deadlineMilliseconds=250,sidecar.queueSize=7,sidecar.recallSamplePercent=25,"
+        "torchserve.batchSize=4,"
         "torchserve.maxBatchDelayMilliseconds=2,torchserve.queueSize=9,torchserve.maxConditions=0,"
         "torchserve.responseTimeoutSeconds=3,release.version=20260101T000000Z-0123abcd"
     )
@@ -242,6 +243,7 @@ def test_values_reach_the_servers() -> None:
         >= {
             "deadline-seconds": "0.25",
             "max-waiting": "7",
+            "recall-share": "0.25",
         }.items()
     )
     assert chart.settings["server"]["response_timeout_seconds"] == 3
@@ -263,7 +265,9 @@ def test_the_defaults_are_those_of_the_servers(minimal: Rendered) -> None:
     server = minimal.settings["server"]
     assert msgspec.convert(server, ServerSettings) == ServerSettings()
     assert server.keys() <= set(ServerSettings.__struct_fields__)
-    assert options(minimal.container("faiss"))["max-waiting"] == str(SidecarSettings().max_waiting)
+    sidecar = options(minimal.container("faiss"))
+    assert sidecar["max-waiting"] == str(SidecarSettings().max_waiting)
+    assert sidecar["recall-share"] == str(SidecarSettings().recall_share)
 
 
 def test_redis_is_asked_where_it_is_given_and_its_password_stays_in_the_secret(

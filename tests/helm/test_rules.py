@@ -114,6 +114,7 @@ CAUSES = {
     "HomefeedIndexTooOld": (Phase(minutes=30, index_age_seconds=172800 - 600), 26, 2),
     "HomefeedReleaseRefused": (Phase(minutes=10, refused="corrupt"), 0, 6),
     "HomefeedRedisFailures": (Phase(minutes=15, redis_failed=0.2), 0, 6),
+    "HomefeedRecallDrop": (Phase(minutes=40, recall=0.6), 0, 27),
     "HomefeedNoReadyPod": (Phase(minutes=4, is_up=False), 0, 2),
     "HomefeedNotScraped": (Phase(minutes=12, is_scraped=False), 0, 2),
     "HomefeedTargetDown": (Phase(minutes=15, is_up=False), 0, 2),

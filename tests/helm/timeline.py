@@ -8,6 +8,8 @@ from tests.helm.chart import NAME, NAMESPACE
 
 REQUESTS = 6000
 """A pod and minute; each is a batch of its own."""
+SAMPLES = 60
+"""Searches a pod and minute whose recall is measured."""
 FAST_SECONDS, SLOW_SECONDS = 0.004, 0.2
 PODS = ("7c9d8f6b54-x2x7k", "7c9d8f6b54-q8w4z")
 ENDPOINTS = {"metrics": "torchserve", "handler-metrics": "torchserve", "sidecar-metrics": "faiss"}
@@ -27,6 +29,8 @@ class Phase:
     """Why the sidecar did not answer those that are degraded."""
     slow: float = 0.0
     redis_failed: float = 0.0
+    recall: float = 0.97
+    """Of the searches that are sampled."""
     index_age_seconds: int = 3600
     """At the start of the phase."""
     refused: str = ""
@@ -113,7 +117,14 @@ def _handler(series: _Series, phase: Phase, pod: str, minute: int) -> None:
     for outcome, count in {"ok": answered - degraded, "degraded": degraded, "invalid": 0}.items():
         name = _named("homefeed_retrieval_requests_total", target | {"outcome": outcome})
         series.count(name, count)
-    for reason in ("unreachable", "late", "overloaded", "other_embedding_space", "refused"):
+    for reason in (
+        "unreachable",
+        "late",
+        "overloaded",
+        "other_embedding_space",
+        "refused",
+        "paused",
+    ):
         name = _named("homefeed_retrieval_sidecar_failures_total", target | {"reason": reason})
         series.count(name, degraded if reason == phase.reason else 0)
     for reason in ("unreachable", "late", "refused", "paused"):
@@ -147,6 +158,8 @@ def _sidecar(series: _Series, phase: Phase, pod: str, minute: int) -> None:
     for reason in ("corrupt", "schema", "embedding_space", "metric"):
         name = _named("homefeed_sidecar_refused_releases_total", target | {"reason": reason})
         series.count(name, 0)
+    series.count(_named("homefeed_sidecar_recall_sum", target), SAMPLES * phase.recall)
+    series.count(_named("homefeed_sidecar_recall_count", target), SAMPLES)
 
 
 def _target(pod: str, endpoint: str) -> dict[str, str]:

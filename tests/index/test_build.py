@@ -134,6 +134,12 @@ def test_an_odd_dimension_cannot_be_approximate(tmp_path: Path) -> None:
         build_index(corpus, [embeddings], IndexConfig(kind="ivf"), tmp_path / "index")
 
 
+@pytest.mark.parametrize("name", ["min_recall", "min_filtered_recall"])
+def test_a_recall_above_one_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"index.{name}=1.5 must lie in \[0, 1\]"):
+        from_yaml(f"{name}: 1.5", IndexConfig, "recipe")
+
+
 @pytest.mark.parametrize("name", ["flat_up_to", "scan_up_to"])
 def test_a_size_below_zero_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"index.{name}=-1 must be >= 0"):

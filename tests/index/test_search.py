@@ -136,7 +136,7 @@ def ivf(tmp_path_factory: pytest.TempPathFactory) -> tuple[Corpus, SearchEngine]
     """Approximate for every filter but the rarest interest."""
     corpus = make_corpus(3000, 8, seed=2)
     rare = sum("dance" in own for own in corpus.interests)
-    config = IndexConfig(kind="ivf", scan_up_to=rare, min_recall=0.8)
+    config = IndexConfig(kind="ivf", scan_up_to=rare, min_recall=0.8, min_filtered_recall=0.0)
     return corpus, build(tmp_path_factory.mktemp("ivf"), corpus, config)
 
 
@@ -192,9 +192,19 @@ def test_a_batch_answers_as_its_queries_alone(
         assert together.scores == pytest.approx(alone.scores, abs=1e-5)
 
 
+@settings(deadline=None, max_examples=50)
+@given(batch=st.lists(queries(3000, 8, max_k=100), min_size=2, max_size=6))
+def test_neighbours_of_an_approximate_batch_keep_every_guarantee(
+    ivf: tuple[Corpus, SearchEngine], batch: list[Query]
+) -> None:
+    corpus, engine = ivf
+    for query, hits in zip(batch, engine.search_batch(batch), strict=True):
+        check_guarantees(corpus, query, hits)
+
+
 def strategies_of(engine: SearchEngine, query: Query) -> list[Strategy]:
     seen: list[Strategy] = []
-    engine.search_batch([query], seen.append)
+    engine.search_batch([query], lambda _, strategy: seen.append(strategy))
     return seen
 
 
@@ -209,6 +219,29 @@ def test_the_planner_follows_the_number_of_rows(
     assert strategies_of(ivf[1], Query(vector, 5, ("dance",))) == [Strategy.POSTINGS]
     assert strategies_of(ivf[1], Query(vector, 5, ("dance", "art"))) == [Strategy.ANN]
     assert strategies_of(ivf[1], Query(vector, 3000)) == [Strategy.FALLBACK]
+
+
+def test_the_query_that_was_answered_is_named(ivf: tuple[Corpus, SearchEngine]) -> None:
+    vector = np.ones(8, np.float32).tobytes()
+    both = Query(2 * vector, 5, row_interests=("dance", "art"))
+    seen: list[tuple[int, Strategy]] = []
+    ivf[1].answer_batch(
+        [Query(vector, 5), Query(b"", 5), both],
+        lambda place, strategy: seen.append((place, strategy)),
+    )
+    assert seen == [(0, Strategy.ANN), (2, Strategy.POSTINGS), (2, Strategy.ANN)]
+
+
+@settings(deadline=None, max_examples=50)
+@given(query=queries(3000, 8, max_k=400))
+def test_an_approximate_index_can_be_searched_exactly(
+    ivf: tuple[Corpus, SearchEngine], query: Query
+) -> None:
+    corpus, engine = ivf
+    hits = engine.exact().search(query)
+    expected = brute_force(corpus, query)
+    assert list(hits.sources) == [source for _, _, source in expected]
+    assert list(hits.scores) == pytest.approx([score for _, score, _ in expected], abs=1e-5)
 
 
 def test_each_filter_of_a_query_is_planned_by_itself(ivf: tuple[Corpus, SearchEngine]) -> None:
@@ -251,7 +284,8 @@ def test_a_filter_far_from_the_query_is_still_exact(tmp_path: Path) -> None:
     corpus = make_corpus(3000, 8, seed=3)
     side = corpus.vectors[:, 0] > 0
     corpus = corpus._replace(interests=[["art"] if near else ["cats"] for near in side])
-    engine = build(tmp_path, corpus, IndexConfig(kind="ivf", scan_up_to=0, min_recall=0.8))
+    config = IndexConfig(kind="ivf", scan_up_to=0, min_recall=0.8, min_filtered_recall=0.0)
+    engine = build(tmp_path, corpus, config)
     query = Query(np.eye(8, dtype=np.float32)[0].tobytes(), 20, ("cats",))
     assert strategies_of(engine, query) == [Strategy.FALLBACK]
     expected = [score for _, score, _ in brute_force(corpus, query)]

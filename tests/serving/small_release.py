@@ -40,6 +40,7 @@ READER = ("p3", "p2", "p1")
 COPIED = "p5"
 COPY = "copy of p5"
 """A near-duplicate, which COPIED stands for in the release."""
+EXACT = IndexConfig()
 # A test machine may be busy; the default deadlines belong to production.
 SETTINGS = ModelSettings(
     response_timeout=60, handler=HandlerSettings(sidecar_deadline_seconds=30.0)
@@ -245,6 +246,7 @@ def build_small_release(
     conditional: bool = False,
     interests: Sequence[str] = INTERESTS,
     refresh: int = 0,
+    index: IndexConfig = EXACT,
 ) -> SmallRelease:
     """Makes one of pins that have `interests` in turn.
 
@@ -256,7 +258,7 @@ def build_small_release(
     own = [[interests[row % 3]] + [interests[1]] * (row % 7 == 0) for row in range(NUM_PINS)]
     corpus = write_corpus(folder / "corpus", own)
     embeddings = write_embeddings(folder / "embeddings", vectors, space=space)
-    build_index(corpus, [embeddings], IndexConfig(), folder / "index")
+    build_index(corpus, [embeddings], index, folder / "index")
     write_user_snapshot(write_users(folder / "dataset", reader), folder / "users")
     write_model_store(folder / "model-store", SETTINGS)
     build_release(

@@ -31,6 +31,11 @@
   "expr" (printf "max by (reason) (homefeed_release_refused_info{%s}) > 0\nor\nsum by (reason) (increase(homefeed_sidecar_refused_releases_total{%s}[15m])) > 0" $series $series)
   "summary" (printf "%s does not take the release of its channel" $name)
   "description" "A release that the channel stands for does not take the place of the one that is served, by reason of: {{ $labels.reason }}.") -}}
+{{- /* Over half an hour, as few searches are sampled; without any there is nothing to compare. */ -}}
+{{- include "homefeed.alert" (dict "root" . "alert" "HomefeedRecallDrop" "severity" "warning" "for" "15m"
+  "expr" (printf "sum(rate(homefeed_sidecar_recall_sum{%s}[30m]))\n/\nsum(rate(homefeed_sidecar_recall_count{%s}[30m]))\n< %v" $series $series (divf $limits.recallPercent 100))
+  "summary" (printf "The index of %s misses too many of the best pins" $name)
+  "description" (printf "Approximate searches find {{ $value | humanizePercentage }} of the pins that exact ones find; less than %v %% is too few." $limits.recallPercent)) -}}
 
 {{- if .Values.users.redis.url -}}
 {{- include "homefeed.alert" (dict "root" . "alert" "HomefeedRedisFailures" "severity" "warning" "for" "10m"

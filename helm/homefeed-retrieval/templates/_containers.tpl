@@ -64,6 +64,7 @@ args:
   - --search-threads={{ int .Values.cpus }}
   - --max-waiting={{ int .Values.sidecar.queueSize }}
   - --deadline-seconds={{ divf .Values.sidecar.deadlineMilliseconds 1000 }}
+  - --recall-share={{ divf .Values.sidecar.recallSamplePercent 100 }}
 {{- if .Values.sidecar.native }}
 restartPolicy: Always
 {{- end }}

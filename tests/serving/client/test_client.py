@@ -142,6 +142,31 @@ def test_retries_come_to_an_end() -> None:
     assert len(running.requests) == 3
 
 
+DIED = (500, b'{"code": 500, "message": "Worker died."}')
+KILLED = (507, b'{"code": 507, "message": "Worker died."}')
+
+
+@pytest.mark.parametrize("death", [DIED, KILLED])
+def test_what_a_worker_died_over_is_asked_once_more(death: tuple[int, bytes]) -> None:
+    with service(death, (503, b"busy"), OK) as running, HomefeedClient(running.url) as client:
+        assert client.recommend("u", k=7) == ANSWER
+    assert len(running.requests) == 3
+    assert running.requests[0] == running.requests[2]
+
+
+@pytest.mark.parametrize(("num_retries", "num_asked"), [(0, 1), (3, 2)])
+def test_a_request_that_workers_die_of_is_left_alone(num_retries: int, num_asked: int) -> None:
+    with (
+        service(KILLED, DIED) as running,
+        HomefeedClient(running.url, num_retries=num_retries) as client,
+        pytest.raises(HomefeedError, match="Worker died") as caught,
+    ):
+        client.recommend("u")
+    assert type(caught.value) is HomefeedError
+    assert caught.value.status == (KILLED, DIED)[num_asked - 1][0]
+    assert len(running.requests) == num_asked
+
+
 def test_connections_that_break_are_not_retried_for_ever() -> None:
     with service((HANG_UP, b"")) as running, HomefeedClient(running.url, num_retries=1) as client:
         with pytest.raises(UnavailableError, match="no connection") as caught:
@@ -182,7 +207,6 @@ def test_a_wrong_request_names_its_field_and_is_not_retried() -> None:
         (404, b'{"code": 404, "type": "ModelNotFoundException"}'),
         (403, b"<html>no entry</html>"),
         (413, b""),
-        (500, b'{"code": 500, "message": "Worker died."}'),
         (502, b"\xff"),
         (200, b"<html>welcome to the proxy</html>"),
         (200, b"{}"),

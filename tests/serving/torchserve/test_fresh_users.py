@@ -17,6 +17,7 @@ from serving.local import LocalServing
 from serving.torchserve.settings import RedisSettings
 from tests.redis_server import PASSWORD, RedisServer
 from tests.serving.asking import ask, pin_ids
+from tests.serving.load import load
 from tests.serving.observing import metric, wait_until
 from tests.serving.small_release import READER, SETTINGS, SmallRelease, with_settings
 
@@ -100,6 +101,39 @@ def test_redis_comes_goes_stalls_and_comes_back(
     redis.start()
     put(redis, "reader", time.time())
     wait_until(is_fresh, "fresh users after the end")
+
+
+def test_redis_that_stalls_under_load_costs_no_answer(
+    api: httpx.Client, serving: LocalServing, redis: RedisServer, small_release: SmallRelease
+) -> None:
+    if redis.is_down:
+        redis.start()
+    wait_until(lambda: redis_answers(api, redis), "an answer from Redis")
+    put(redis, "reader", time.time())
+    best = {
+        "fresh": small_release.best(FRESH, 10, age="25", exclude=FRESH),
+        "snapshot": small_release.best(READER, 10, age="18", exclude=READER),
+    }
+
+    def num_paused() -> float:
+        url = serving.state.metrics_urls["handler"]
+        return metric(url, "homefeed_retrieval_redis_failures_total", reason="paused")
+
+    def sources(start: int, stop: int | None = None) -> set[str]:
+        return {answer["user_features"] for answer in answers[start:stop]}
+
+    with load(lambda _: ask(api, user_id="reader", k=10)) as answers:
+        wait_until(lambda: sources(0) == {"fresh"} and len(answers) > 100, "fresh users")
+        before = num_paused()
+        with redis.stalled():
+            wait_until(lambda: num_paused() > before, "a pause")
+            stalled = len(answers)
+            wait_until(lambda: len(answers) > stalled + 100, "answers meanwhile")
+        assert sources(stalled, stalled + 100) == {"snapshot"}
+        wait_until(lambda: "fresh" in sources(stalled), "fresh users after the stall")
+    for answer in answers:
+        assert not answer["degraded"]
+        assert pin_ids(answer) == best[answer["user_features"]]
 
 
 def test_stale_missing_and_broken_records_are_told_apart(

@@ -14,6 +14,7 @@ import pytest
 
 from homefeed.index.protocol import Query, SearchRequest
 from homefeed.index.search import SearchEngine
+from serving.torchserve.circuit_breaker import MAX_LATE
 from serving.torchserve.sidecar_client import Reason, SidecarClient, SidecarError
 from tests.index.artifacts import SPACE
 from tests.serving.sidecar_process import running
@@ -21,6 +22,8 @@ from tests.serving.small_release import NUM_PINS, SmallRelease
 
 PATIENT_SECONDS = 60.0
 HURRIED_SECONDS = 0.2
+NO_PAUSE_SECONDS = 1e-9
+LONG_PAUSE_SECONDS = 3600.0
 
 
 def query(release: SmallRelease, row: int, k: int = 5) -> Query:
@@ -85,7 +88,7 @@ def test_a_sidecar_that_hangs_is_late_and_its_late_answer_is_nobodys(
 ) -> None:
     first, second = (SearchRequest(SPACE, (query(small_release, row),)) for row in (1, 2))
     with running(small_release.folder, tmp_path / "s.sock") as sidecar:
-        client = SidecarClient(tmp_path / "s.sock", HURRIED_SECONDS)
+        client = SidecarClient(tmp_path / "s.sock", HURRIED_SECONDS, NO_PAUSE_SECONDS)
         patient = SidecarClient(tmp_path / "s.sock", PATIENT_SECONDS)
         expected = patient.search(second)
         os.kill(sidecar.process.pid, signal.SIGSTOP)
@@ -100,6 +103,40 @@ def test_a_sidecar_that_hangs_is_late_and_its_late_answer_is_nobodys(
             except SidecarError as error:  # a test machine may be slower than the client's hurry
                 assert error.reason is Reason.LATE
         assert answer == expected
+
+
+def test_a_sidecar_that_is_late_again_and_again_is_not_asked(
+    small_release: SmallRelease, tmp_path: Path
+) -> None:
+    request = SearchRequest(SPACE, (query(small_release, 1),))
+    with running(small_release.folder, tmp_path / "s.sock") as sidecar:
+        client = SidecarClient(tmp_path / "s.sock", HURRIED_SECONDS, LONG_PAUSE_SECONDS)
+        os.kill(sidecar.process.pid, signal.SIGSTOP)
+        reasons = [reason_of(client, request) for _ in range(MAX_LATE + 3)]
+        assert reasons == [Reason.LATE] * MAX_LATE + [Reason.PAUSED] * 3
+        os.kill(sidecar.process.pid, signal.SIGCONT)
+        assert reason_of(client, request) is Reason.PAUSED
+
+
+def test_a_sidecar_that_is_down_is_found_at_once_when_it_is_back(
+    small_release: SmallRelease, tmp_path: Path
+) -> None:
+    request = SearchRequest(SPACE, (query(small_release, 1),))
+    client = SidecarClient(tmp_path / "s.sock", PATIENT_SECONDS, LONG_PAUSE_SECONDS)
+    for _ in range(MAX_LATE + 3):
+        assert reason_of(client, request) is Reason.UNREACHABLE
+    with running(small_release.folder, tmp_path / "s.sock"):
+        assert len(client.search(request).answers) == 1
+
+
+def test_a_sidecar_that_is_overloaded_is_asked_again_at_once(
+    small_release: SmallRelease, tmp_path: Path
+) -> None:
+    heavy = SearchRequest(SPACE, tuple(query(small_release, row, NUM_PINS) for row in range(300)))
+    with running(small_release.folder, tmp_path / "s.sock", "--deadline-seconds", "0.001"):
+        client = SidecarClient(tmp_path / "s.sock", PATIENT_SECONDS, LONG_PAUSE_SECONDS)
+        for _ in range(MAX_LATE + 3):
+            assert reason_of(client, heavy) is Reason.OVERLOADED
 
 
 @contextmanager
