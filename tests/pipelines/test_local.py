@@ -85,9 +85,9 @@ def test_a_second_run_reuses_everything_and_says_so(
     said = output.err.splitlines()
     # What they look at is no input: the source's state, and what a store holds by now.
     looked = {line.removesuffix(" ...") for line in said if line.endswith(" ...")}
-    assert looked == {"read_recipe", "fetch_profile", "choose_ids"}
+    assert looked == {"read_recipe", "look_at_production", "choose_ids"}
     reused = {line.removesuffix(": reused") for line in said if line.endswith(": reused")}
-    assert reused == set(STAGES)
+    assert reused == {*STAGES, "check_not_worse"}
 
 
 def test_a_changed_section_runs_again_what_depends_on_it(run: Run, first: LocalRun) -> None:
