@@ -66,9 +66,10 @@ format: $(INSTALLED) ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-generate: $(INSTALLED) ## Write the generated files again: compiled pipelines, reference, tables of results
+generate: $(INSTALLED) ## Write the generated files again: compiled pipelines, references, tables of results
 	@$(BIN)/python -m pipelines.compile
 	@$(BIN)/python -m homefeed.cli.reference docs/recipes.md
+	@$(BIN)/python -m serving.client.openapi docs/openapi.json
 	@$(BIN)/python -m homefeed.evaluation.results README.md docs/*.md
 
 lock: $(INSTALLED) ## Resolve requirements/*.in into requirements/*.txt again

@@ -8,8 +8,10 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from homefeed.contracts import MANIFEST_FILE, VERSION
 from homefeed.release.bundle import (
@@ -30,7 +32,8 @@ CHANNELS = "channels"
 class Channel(msgspec.Struct, frozen=True):
     """Contents of a channel's file."""
 
-    version: str
+    # It becomes part of paths.
+    version: Annotated[str, Meta(pattern=rf"^{VERSION.pattern}\Z")]
     published_at: str
 
 

@@ -3,8 +3,9 @@
 import random
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any
+from typing import Any, Required, TypedDict
 
 import httpx
 import msgspec
@@ -15,6 +16,8 @@ PATH = "/predictions/homefeed"
 RETRIED_STATUSES = (429, 503)
 FIRST_PAUSE_SECONDS = 0.05
 """The longest pause before the first retry; it doubles with each."""
+DEFAULT_CONCURRENCY = 16
+"""As many as a worker takes at once, by default."""
 
 
 class HomefeedError(Exception):
@@ -37,6 +40,19 @@ class UnavailableError(HomefeedError):
     """The service is down, late or overloaded, after all retries."""
 
 
+class ClientRequest(TypedDict, total=False):
+    """One request of `HomefeedClient.recommend_many`: what `recommend` takes."""
+
+    user_id: Required[str]
+    k: int
+    interests: Sequence[str]
+    exclude: Sequence[str]
+    history: Sequence[HistoryEntry] | None
+    features: Mapping[str, Any] | None
+    include_seen: bool
+    conditions: Sequence[str] | None
+
+
 class HomefeedClient:
     """Keeps its connections open; safe to use from several threads.
 
@@ -47,7 +63,11 @@ class HomefeedClient:
     def __init__(self, url: str, *, timeout_seconds: float = 2.0, num_retries: int = 3) -> None:
         # No proxy of the environment knows this machine's own addresses.
         direct = {f"all://{host}": None for host in ("localhost", "127.0.0.1")}
-        self._http = httpx.Client(base_url=url, timeout=timeout_seconds, mounts=direct)
+        # One for each caller at once: a wait for a connection would pass for a late answer.
+        limits = httpx.Limits(max_connections=None)
+        self._http = httpx.Client(
+            base_url=url, timeout=timeout_seconds, mounts=direct, limits=limits
+        )
         self._num_retries = num_retries
 
     def recommend(
@@ -98,6 +118,32 @@ class HomefeedClient:
             return msgspec.json.decode(answer.content, type=Recommendations)
         except msgspec.MsgspecError as error:
             raise HomefeedError(f"the answer is none of homefeed's: {error}", 200) from error
+
+    def recommend_many(
+        self, requests: Sequence[ClientRequest], *, concurrency: int = DEFAULT_CONCURRENCY
+    ) -> list[Recommendations | HomefeedError]:
+        """Sends several requests at a time; the service batches those that arrive together.
+
+        Args:
+            requests: the arguments of `recommend`, for each.
+            concurrency: most requests that are on their way at once.
+
+        Returns:
+            For each request, in order, its answer, or the error that `recommend` would raise.
+
+        Raises:
+            ValueError: the concurrency is below 1.
+        """
+        if concurrency < 1:
+            raise ValueError(f"concurrency={concurrency} must be at least 1")
+        with ThreadPoolExecutor(concurrency) as threads:
+            return list(threads.map(self._try, requests))
+
+    def _try(self, request: ClientRequest) -> Recommendations | HomefeedError:
+        try:
+            return self.recommend(**request)
+        except HomefeedError as error:
+            return error
 
     def _send(self, body: bytes) -> httpx.Response:
         headers = {"Content-Type": "application/json"}

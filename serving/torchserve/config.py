@@ -81,7 +81,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
             "disable_system_metrics": "true",
             "disable_token_authorization": "true",
             "enable_model_api": "false",
-            "allowed_urls": "file://.*",
+            # Matches no URL. The workflow API stays on whatever is set, and runs the code of an
+            # archive from any URL that is allowed.
+            "allowed_urls": "none",
             "install_py_dep_per_model": "false",
         }
 

@@ -1,13 +1,16 @@
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import fsspec
+import msgspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from homefeed.contracts import MANIFEST_FILE
 from homefeed.release.bundle import Release
-from homefeed.release.store import ReleaseStore
+from homefeed.release.store import Channel, ReleaseStore
 from tests.release.bare_release import write_bare_release
 
 
@@ -183,3 +186,31 @@ def test_a_fetched_release_is_kept_but_never_replaced(
     shutil.rmtree(tmp_path / "here" / "index")
     with pytest.raises(ValueError, match=r"vectors\.npy: fetch it again"):
         store.fetch("production", tmp_path / "here")
+
+
+@pytest.mark.parametrize("version", ["..", "../../secrets", "/etc", "20260101T000000Z-00000000/.."])
+def test_a_channel_that_leads_out_of_the_store_is_refused(
+    store: ReleaseStore, old: Path, tmp_path: Path, version: str
+) -> None:
+    store.publish(old, "production")
+    files, root = fsspec.core.url_to_fs(store.url)
+    channel = Channel(version, "2026-01-01T00:00:00+00:00")
+    files.pipe_file(f"{root}/channels/production.json", msgspec.json.encode(channel))
+    with pytest.raises(ValueError, match=r"production\.json is no channel's file: .*\.version"):
+        store.fetch("production", tmp_path / "here" / "release")
+    assert not (tmp_path / "here").exists()
+
+
+def test_of_a_release_that_leads_out_of_its_folder_nothing_is_fetched(
+    store: ReleaseStore, old: Path, tmp_path: Path
+) -> None:
+    version = store.publish(old, "production")
+    files, root = fsspec.core.url_to_fs(store.url)
+    path = f"{root}/releases/{version}/{MANIFEST_FILE}"
+    manifest = json.loads(files.cat_file(path))
+    manifest["files"]["../../escaped"] = manifest["files"]["user_tower.pt"]
+    files.pipe_file(path, json.dumps(manifest).encode())
+    files.pipe_file(f"{root}/escaped", b"tower")
+    with pytest.raises(ValueError, match="'../../escaped', which leads out of the release"):
+        store.fetch("production", tmp_path / "here" / "release")
+    assert list((tmp_path / "here").iterdir()) == []

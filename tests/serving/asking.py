@@ -1,5 +1,6 @@
 """Requests to a running TorchServe: for recommendations, and for how it fares."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -7,6 +8,7 @@ import httpx
 from serving.client.client import PATH
 from serving.local import LocalServing
 from serving.torchserve.archive import MODEL
+from serving.torchserve.config import CONFIG_FILE
 
 
 def ask(api: httpx.Client, **request: Any) -> dict[str, Any]:
@@ -29,3 +31,9 @@ def describe(serving: LocalServing) -> dict[str, Any]:
 def num_waiting(serving: LocalServing) -> int:
     """Requests that no worker has taken."""
     return describe(serving)["jobQueueStatus"]["pendingRequests"]
+
+
+def server_properties(work: Path) -> dict[str, str]:
+    """What the TorchServe of a work folder was started with."""
+    lines = (work / CONFIG_FILE).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)

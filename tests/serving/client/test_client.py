@@ -12,7 +12,13 @@ import httpx
 import msgspec
 import pytest
 
-from serving.client import HomefeedClient, HomefeedError, InvalidRequestError, UnavailableError
+from serving.client import (
+    ClientRequest,
+    HomefeedClient,
+    HomefeedError,
+    InvalidRequestError,
+    UnavailableError,
+)
 from serving.client.client import PATH
 from serving.torchserve.protocol import HistoryEntry, Pin, Recommendations, Request, UserFeatures
 
@@ -31,16 +37,18 @@ HANG_UP = 0
 
 
 class Service(NamedTuple):
-    """A running server: its URL, and the bodies it was sent."""
+    """A running server: its URL, the bodies it was sent, and the ports they came from."""
 
     url: str
     requests: list[dict[str, Any]]
+    ports: set[int]
 
 
 @contextmanager
 def service(*answers: tuple[int, bytes], wait: threading.Event | None = None) -> Iterator[Service]:
     """A server that gives these answers in turn, and the last one ever after."""
     requests: list[dict[str, Any]] = []
+    ports: set[int] = set()
     turns = iter(answers)
 
     class Handler(BaseHTTPRequestHandler):
@@ -50,6 +58,7 @@ def service(*answers: tuple[int, bytes], wait: threading.Event | None = None) ->
             assert self.path == PATH
             assert self.headers["Content-Type"] == "application/json"
             requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            ports.add(self.client_address[1])
             if wait:
                 wait.wait()
             status, body = next(turns, answers[-1])
@@ -67,7 +76,7 @@ def service(*answers: tuple[int, bytes], wait: threading.Event | None = None) ->
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,)).start()
         try:
-            yield Service(f"http://127.0.0.1:{server.server_port}", requests)
+            yield Service(f"http://127.0.0.1:{server.server_port}", requests, ports)
         finally:
             if wait:
                 wait.set()
@@ -197,6 +206,57 @@ def test_threads_share_a_client() -> None:
     assert {request["user_id"] for request in running.requests} == {
         f"u{place}" for place in range(40)
     }
+
+
+def test_many_requests_are_answered_in_order_and_fail_one_by_one() -> None:
+    requests: list[ClientRequest] = [
+        {"user_id": "a", "k": 3},
+        {"user_id": "b", "interests": ["art"]},
+    ]
+    bad: list[ClientRequest] = [{"user_id": "c", "k": 0}, {"user_id": "d"}]
+    with service(OK, OK, (400, INVALID), (404, b"")) as running:
+        with HomefeedClient(running.url) as client:
+            *good, invalid, failed = client.recommend_many([*requests, *bad], concurrency=1)
+    assert good == [ANSWER, ANSWER]
+    assert isinstance(invalid, InvalidRequestError) and invalid.field == "k"
+    assert type(failed) is HomefeedError and failed.status == 404
+    assert [request["user_id"] for request in running.requests] == ["a", "b", "c", "d"]
+    assert (running.requests[0]["k"], running.requests[1]["interests"]) == (3, ["art"])
+
+
+class Threes(threading.Event):
+    """Lets requests pass in threes, so that nothing passes unless three come at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._barrier = threading.Barrier(3)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._barrier.wait(timeout)
+        return True
+
+    def set(self) -> None:
+        self._barrier.abort()
+
+
+def test_as_many_requests_as_asked_for_are_on_their_way_at_once() -> None:
+    requests: list[ClientRequest] = [{"user_id": f"u{place}"} for place in range(12)]
+    with service(OK, wait=Threes()) as running:
+        with HomefeedClient(running.url, timeout_seconds=60) as client:
+            assert client.recommend_many(requests, concurrency=3) == [ANSWER] * 12
+    # A connection is kept open, so there are as many as there were requests at once.
+    assert len(running.ports) == 3
+    assert sorted(request["user_id"] for request in running.requests) == sorted(
+        request["user_id"] for request in requests
+    )
+
+
+def test_no_request_is_no_answer() -> None:
+    with service(OK) as running, HomefeedClient(running.url) as client:
+        assert client.recommend_many([]) == []
+        with pytest.raises(ValueError, match="concurrency=0 must be at least 1"):
+            client.recommend_many([{"user_id": "u"}], concurrency=0)
+    assert not running.requests
 
 
 def test_a_proxy_is_not_asked_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:

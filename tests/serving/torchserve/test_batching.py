@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
-from serving.client import HomefeedClient, UnavailableError
+from serving.client import ClientRequest, HomefeedClient, UnavailableError
 from serving.client.client import PATH
+from serving.client.openapi import ServerError
 from serving.local import LocalServing
 from serving.torchserve.config import ServerSettings
+from serving.torchserve.protocol import HistoryEntry, Recommendations
 from tests.serving.asking import describe, num_waiting
 from tests.serving.observing import metric, wait_until
 from tests.serving.small_release import INTERESTS, SETTINGS, SmallRelease
@@ -48,21 +51,23 @@ def gathered(
         yield answers
 
 
+def batches(serving: LocalServing) -> list[float]:
+    """How many batches there were, and requests in them."""
+    url = serving.state.metrics_urls["handler"]
+    name = "homefeed_retrieval_batch_size"
+    return [metric(url, f"{name}_count"), metric(url, f"{name}_sum")]
+
+
 def test_a_batch_gives_each_request_its_own_answer(
     serving: LocalServing, small_release: SmallRelease
 ) -> None:
-    def batches() -> list[float]:
-        url = serving.state.metrics_urls["handler"]
-        name = "homefeed_retrieval_batch_size"
-        return [metric(url, f"{name}_count"), metric(url, f"{name}_sum")]
-
     requests: list[dict[str, Any]] = []
     for row in range(33):
         history = [{"pin_id": f"p{row}", "action": "click"}]
         k = 0 if row % 4 == 3 else row + 1
         interests = [INTERESTS[row % 3]] if row % 2 else []
         requests.append({"user_id": f"u{row}", "k": k, "history": history, "interests": interests})
-    before = batches()
+    before = batches(serving)
     # The worker has up to a batch of them already.
     with gathered(serving, requests, len(requests) - SETTINGS.batch_size) as pending:
         pass
@@ -77,7 +82,33 @@ def test_a_batch_gives_each_request_its_own_answer(
         )
         assert [pin["pin_id"] for pin in answer.json()["pins"]] == expected
     num_batches, num_requests = (
-        after - earlier for after, earlier in zip(batches(), before, strict=True)
+        after - earlier for after, earlier in zip(batches(serving), before, strict=True)
+    )
+    assert num_requests == len(requests)
+    assert num_batches < num_requests
+
+
+def test_many_requests_of_a_client_share_batches(
+    serving: LocalServing, small_release: SmallRelease
+) -> None:
+    pins = [f"p{row}" for row in range(SETTINGS.batch_size + 8)]
+    requests: list[ClientRequest] = [
+        {"user_id": pin, "k": 5, "history": [HistoryEntry(pin, "click")]} for pin in pins
+    ]
+    before = batches(serving)
+    with (
+        HomefeedClient(serving.state.url, timeout_seconds=60) as client,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        with stopped_worker(serving):
+            answered = thread.submit(client.recommend_many, requests, concurrency=len(requests))
+            wait_until(lambda: num_waiting(serving) >= 8, "requests in the queue")
+        answers = answered.result()
+    for pin, answer in zip(pins, answers, strict=True):
+        assert isinstance(answer, Recommendations), answer
+        assert [each.pin_id for each in answer.pins] == small_release.best([pin], 5, exclude=[pin])
+    num_batches, num_requests = (
+        after - earlier for after, earlier in zip(batches(serving), before, strict=True)
     )
     assert num_requests == len(requests)
     assert num_batches < num_requests
@@ -103,6 +134,8 @@ def test_more_than_can_wait_are_refused_at_once(serving: LocalServing) -> None:
         ):
             client.recommend("reader")
     assert {answer.status_code for answer in refused} == {503}
+    bodies = [msgspec.json.decode(answer.content, type=ServerError) for answer in refused]
+    assert {body.code for body in bodies} == {503}
     assert not any("retry-after" in answer.headers for answer in refused)  # as docs/api.md says
     assert caught.value.status == 503
     answered = [future.result().status_code for future in pending]

@@ -24,7 +24,7 @@ def test_by_default_only_the_machine_itself_manages(tmp_path: Path) -> None:
     assert properties["metrics_address"] == "http://0.0.0.0:8082"
     assert properties["management_address"] == "http://127.0.0.1:8081"
     assert properties["enable_model_api"] == "false"
-    assert properties["allowed_urls"] == "file://.*"
+    assert properties["allowed_urls"] == "none"
     assert properties["install_py_dep_per_model"] == "false"
 
 

@@ -1,7 +1,9 @@
 """What operators see, and what nobody but them may do."""
 
+import json
 import socket
 from pathlib import Path
+from zipfile import ZipFile
 
 import httpx
 import pytest
@@ -75,7 +77,16 @@ def test_no_user_is_found_in_metrics_or_logs(
     api.post(PATH, data={"user_id": SECRET})
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     api.post(PATH, content=f"user_id={SECRET}%zz", headers=form)
+    api.post(PATH, content=SECRET.encode() * (1 << 20))
     api.post(f"/predictions/{SECRET}", json={"user_id": SECRET})
+    api.post(f"{PATH}/{SECRET}", json={"user_id": SECRET})
+    for path in (
+        f"/explanations/{MODEL}",
+        f"/v1/models/{MODEL}:predict",
+        f"/wfpredict/{SECRET}",
+        f"/{SECRET}",
+    ):
+        api.post(path, json={"user_id": SECRET})
     for url in serving.state.metrics_urls.values():
         assert SECRET not in httpx.get(url).text
     logs = [path for path in work.rglob("*") if path.is_file()]
@@ -115,3 +126,21 @@ def test_models_can_be_neither_added_nor_taken_away(
         assert [model["modelName"] for model in models] == [MODEL]
     assert api.post("/models", params={"url": store.as_uri()}).status_code == 404
     assert api.get("/models").status_code == 404
+
+
+def test_no_workflow_can_be_added(api: httpx.Client, serving: LocalServing, tmp_path: Path) -> None:
+    # TorchServe has no setting that turns workflows off, and would run their code.
+    archive = tmp_path / "mine.war"
+    workflow = {"workflowName": "mine", "specFile": "spec.yaml", "handler": "handler.py"}
+    manifest = {"runtime": "python", "workflow": workflow, "archiverVersion": "0.2.10"}
+    with ZipFile(archive, "w") as file:
+        file.writestr("WAR-INF/MANIFEST.json", json.dumps(manifest))
+        file.writestr("spec.yaml", "models: {mine: {url: mine.mar}}\ndag: {mine: []}\n")
+        file.writestr("handler.py", "")
+    with httpx.Client(base_url=serving.state.management_url) as management:
+        for url in (archive.as_uri(), f"{serving.state.url}/mine.war"):
+            answer = management.post("/workflows", params={"url": url})
+            assert answer.status_code == 404
+            assert "does not match any allowed URL" in answer.json()["message"]
+        assert management.get("/workflows").json() == {"workflows": []}
+    assert api.post("/workflows", params={"url": archive.as_uri()}).status_code == 404
