@@ -250,4 +250,6 @@ def make_release(
         evaluation=evaluated.outputs["evaluation"], config=part["evaluation"]
     )
     prepare(accepted, "Compare with the release in production", HOUR)
+    # A gate that has let something pass is asked again all the same.
+    accepted.set_caching_options(enable_caching=False)
     return ReleaseSteps(trained, bundled, accepted)
