@@ -13,6 +13,7 @@ from pipelines.serving_steps import (
     REDIS_PREFIX,
     REDIS_TTL_DAYS,
     check,
+    look,
     make_servable,
     write_users,
 )
@@ -100,7 +101,8 @@ def build_pipeline() -> GraphComponent:
             prepare(refreshed, "Make the data set", 6 * HOUR)
 
             dataset = refreshed.outputs["dataset"]
-            checked = check(imported.outputs["events"], dataset, part, store, channel)
+            looked = look(store, channel)
+            checked = check(imported.outputs["events"], dataset, part, looked.outputs["profile"])
 
             bundled = make_servable(
                 exported,

@@ -9,7 +9,7 @@ from components.build_index.component import build_index
 from components.bundle_release.component import bundle_release
 from components.check_data.component import check_data
 from components.embed_pins.component import embed_pins
-from components.fetch_profile.component import fetch_profile
+from components.look_at_production.component import look_at_production
 from components.materialise_users.component import materialise_users
 from components.select_corpus.component import select_corpus
 from homefeed.release.redis_connection import DEFAULT_PREFIX
@@ -28,8 +28,27 @@ REDIS_PREFIX = DEFAULT_PREFIX
 REDIS_TTL_DAYS = 30
 
 
+def look(store: str, channel: str) -> dsl.PipelineTask:
+    """Looks at the release in production.
+
+    Args:
+        store: URL of the release store; may be empty.
+        channel: what stands for the release; may be empty.
+
+    Returns:
+        The step, whose outputs are its `version` and the `profile` of its data.
+    """
+    looked = look_at_production(store=store, channel=channel)
+    prepare(looked, "Look at the release in production", HOUR)
+    # Which release the channel stands for is no input.
+    looked.set_caching_options(enable_caching=False)
+    give_store_credentials(looked)
+    retry(looked)
+    return looked
+
+
 def check(
-    events: Any, dataset: Any, sections: Mapping[str, Any], store: str, channel: str
+    events: Any, dataset: Any, sections: Mapping[str, Any], previous: Any
 ) -> dsl.PipelineTask:
     """Checks the data beside those of the release in production.
 
@@ -37,23 +56,13 @@ def check(
         events: the output of a step that is the events artifact.
         dataset: the output of a step that is the dataset artifact.
         sections: the outputs of the step that read the recipe.
-        store: URL of the release store; may be empty.
-        channel: what stands for the release in production; may be empty.
+        previous: the output of a step that is the profile of those in production.
 
     Returns:
         The step, whose output `Output` is the profile of the data.
     """
-    fetched = fetch_profile(store=store, channel=channel)
-    prepare(fetched, "Fetch the data profile in production", HOUR)
-    # Which release the channel stands for is no input.
-    fetched.set_caching_options(enable_caching=False)
-    give_store_credentials(fetched)
-    retry(fetched)
     checked = check_data(
-        events=events,
-        dataset=dataset,
-        config=sections["checks"],
-        previous=fetched.outputs["Output"],
+        events=events, dataset=dataset, config=sections["checks"], previous=previous
     )
     prepare(checked, "Check the data", 2 * HOUR)
     return checked

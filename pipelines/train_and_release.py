@@ -6,6 +6,7 @@ from kfp import dsl
 from kfp.dsl.graph_component import GraphComponent
 
 from components.build_dataset.component import build_dataset
+from components.check_not_worse.component import check_not_worse
 from components.check_online_skew.component import check_online_skew
 from components.choose_ids.component import choose_ids
 from components.evaluate_release.component import evaluate_release
@@ -21,6 +22,7 @@ from pipelines.serving_steps import (
     REDIS_PREFIX,
     REDIS_TTL_DAYS,
     check,
+    look,
     make_servable,
     write_users,
 )
@@ -43,7 +45,7 @@ class ReleaseSteps(NamedTuple):
 
     trained: dsl.PipelineTask
     bundled: dsl.PipelineTask
-    evaluated: dsl.PipelineTask
+    accepted: dsl.PipelineTask
 
 
 def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1) -> GraphComponent:
@@ -88,9 +90,11 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1) -
         9. Build the index.
         10. Bundle towers, index and users into one release. Refuse one that encodes users in
             another way than the training did.
-        11. Evaluate the release beside popularity and EASE, with a report.
-        12. Write its users to Redis, where one is given.
-        13. Publish the release into the release store, where one is given.
+        11. Evaluate the release beside popularity, EASE and the release in production, with a
+            report.
+        12. Compare it with the one in production: refuse one that is worse.
+        13. Write its users to Redis, where one is given.
+        14. Publish the release into the release store, where one is given.
 
         However the run ends, its last step reports it.
 
@@ -115,7 +119,7 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1) -
             written = write_users(
                 made.bundled.outputs["release"], redis_url, redis_prefix, redis_ttl_days
             )
-            written.after(made.evaluated)
+            written.after(made.accepted)
             published = publish_release(
                 release=made.bundled.outputs["release"], store=store, channel=channel
             )
@@ -139,7 +143,7 @@ def make_release(
     num_nodes: int = 1,
     channel: str = "",
 ) -> ReleaseSteps:
-    """Steps 1 to 11, of a pipeline that is being defined; it may be one of this machine alone.
+    """Steps 1 to 12, of a pipeline that is being defined; it may be one of this machine alone.
 
     Args:
         recipe: as for the pipeline.
@@ -151,8 +155,8 @@ def make_release(
         num_gpus: of the training step, or of each node.
         gpu_type: the cluster's name of the resource.
         num_nodes: that train together.
-        channel: what stands for the release in production, whose data are compared with; empty
-            compares with none.
+        channel: what stands for the release in production, with which this one and its data are
+            compared; empty compares with none.
     """
     sections = read_recipe(recipe=recipe, store=store)
     prepare(sections, "Read the recipe", HOUR)
@@ -173,7 +177,8 @@ def make_release(
     prepare(built, "Build the data set", 6 * HOUR)
     dataset = built.outputs["dataset"]
 
-    checked = check(imported.outputs["events"], dataset, part, store, channel)
+    production = look(store, channel).outputs
+    checked = check(imported.outputs["events"], dataset, part, production["profile"])
 
     chosen = choose_ids(dataset=dataset, config=part["towers"], store=store)
     prepare(chosen, "Choose the ID embeddings", HOUR)
@@ -233,7 +238,18 @@ def make_release(
         towers=towers,
         config=part["evaluation"],
         seed=part["seed"],
+        production=production["version"],
+        store=store,
     )
     evaluated.after(compared)
     prepare(evaluated, "Evaluate the release", 6 * HOUR)
-    return ReleaseSteps(trained, bundled, evaluated)
+    give_store_credentials(evaluated)
+    retry(evaluated)
+
+    accepted = check_not_worse(
+        evaluation=evaluated.outputs["evaluation"], config=part["evaluation"]
+    )
+    prepare(accepted, "Compare with the release in production", HOUR)
+    # A gate that has let something pass is asked again all the same.
+    accepted.set_caching_options(enable_caching=False)
+    return ReleaseSteps(trained, bundled, accepted)

@@ -1,4 +1,4 @@
-"""Step 11: the release is measured beside the baselines."""
+"""Step 11: the release is measured beside the one in production and the baselines."""
 
 from kfp import dsl
 
@@ -12,6 +12,8 @@ def evaluate_release(
     towers: dsl.Input[dsl.Model],
     config: str,
     seed: int,
+    production: str,
+    store: str,
     evaluation: dsl.Output[dsl.Artifact],
     metrics: dsl.Output[dsl.Metrics],
     report: dsl.Output[dsl.HTML],
@@ -24,8 +26,10 @@ def evaluate_release(
         towers: the towers artifact, for how the training went.
         config: the recipe's evaluation section, as YAML.
         seed: of the samples of users.
+        production: version of the release in production; empty for none.
+        store: URL of the release store that holds it; may be empty.
         evaluation: the evaluation artifact.
-        metrics: of the model and of each baseline: "model recall@10".
+        metrics: of the model, of production and of each baseline: "model recall@10".
         report: the same and more, to read.
     """
     from homefeed.stage import stage
@@ -48,6 +52,8 @@ def evaluate_release(
             from_yaml(config, EvaluationConfig, "evaluation"),
             seed,
             output,
+            production,
+            store,
         )
         found = read_evaluation(output)
         by_name = {**found.recommenders, "index": found.ann_recall}

@@ -11,19 +11,27 @@ from homefeed.evaluation.layout import (
     EASE,
     MODEL,
     POPULARITY,
+    PRODUCTION,
     Evaluation,
 )
 from homefeed.pages.axes import draw_panels, label_axes
-from homefeed.pages.svg import AMBER, BLUE, COLOURS, GREEN, GREY, INK, to_svg
+from homefeed.pages.svg import AMBER, BLUE, COLOURS, GREEN, GREY, INK, VIOLET, to_svg
 from homefeed.towers.layout import Training
 
 LABELS = {
     MODEL: "Model",
+    PRODUCTION: "In production",
     POPULARITY: "Popularity",
     DECAYED_POPULARITY: "Decayed popularity",
     EASE: "EASE",
 }
-COLOUR_OF = {MODEL: BLUE, POPULARITY: GREY, DECAYED_POPULARITY: AMBER, EASE: GREEN}
+COLOUR_OF = {
+    MODEL: BLUE,
+    PRODUCTION: VIOLET,
+    POPULARITY: GREY,
+    DECAYED_POPULARITY: AMBER,
+    EASE: GREEN,
+}
 METRICS = {
     "recall": ("Recall", "share of right pins"),
     "ndcg": ("NDCG", "share of the ideal gain"),

@@ -1,6 +1,8 @@
-"""Measures a release on the test split of a data set, beside the baselines."""
+"""Measures a release on a data set's test split, beside the one in production and baselines."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,6 +20,7 @@ from homefeed.evaluation.layout import (
     EVALUATION_FILE,
     MODEL,
     POPULARITY,
+    PRODUCTION,
     REPORT_FILE,
     Catalogue,
     Evaluation,
@@ -27,14 +30,20 @@ from homefeed.evaluation.measure import (
     average,
     bucket_by_history,
     compare,
+    differ,
     measure_coverage,
     measure_users,
 )
 from homefeed.evaluation.report import render_report
-from homefeed.evaluation.through_release import make_queries, rank_through_release
+from homefeed.evaluation.through_release import (
+    make_queries,
+    rank_through_another,
+    rank_through_release,
+)
 from homefeed.evaluation.truth import Truth, read_truth
 from homefeed.index.layout import INDEX
 from homefeed.release.bundle import RELEASE, Release
+from homefeed.release.store import ReleaseStore
 from homefeed.release.users import USERS
 from homefeed.towers.layout import TOWERS, read_training
 
@@ -42,13 +51,39 @@ NUM_EXACT_USERS = 1000
 """Users whose queries are searched exactly too: enough to tell recalls 0.001 apart."""
 
 
+class Production(NamedTuple):
+    """The release in production, and a folder for the time that it is needed."""
+
+    store: str
+    version: str
+    scratch: Path
+
+    def rank(self, release: Release, dataset: Path, truth: Truth, k: int) -> np.ndarray:
+        """Its ranking for the users of the release's snapshot: pin_index, int64 [U, k].
+
+        Raises:
+            ValueError: it cannot be read, or its features do not fit the snapshot.
+        """
+        with TemporaryDirectory(dir=self.scratch) as folder:
+            own = ReleaseStore(self.store).fetch(self.version, Path(folder) / "release")
+            return rank_through_another(own, release.users, dataset, truth.user_ids, k)
+
+
 def evaluate_release(
-    release: Path, dataset: Path, towers: Path, config: EvaluationConfig, seed: int, output: Path
+    release: Path,
+    dataset: Path,
+    towers: Path,
+    config: EvaluationConfig,
+    seed: int,
+    output: Path,
+    production: str = "",
+    store: str = "",
 ) -> Manifest:
     """Measures what a release would have recommended at serving time, and writes the report.
 
     The model answers through the release: its users' snapshot, its exported tower and the search
-    engine of the sidecar. Everyone ranks the whole catalogue but the pins that a user has seen.
+    engine of the sidecar. Everyone ranks the whole catalogue but the pins that a user has seen. The
+    release in production answers through its own tower and index, for users as they are known now.
 
     Args:
         release: the release.
@@ -57,6 +92,9 @@ def evaluate_release(
         config: the evaluation section of a recipe.
         seed: of the samples of users.
         output: folder of the artifact.
+        production: version of the release in production; empty for none. One that cannot be read,
+            or cannot answer for users of this data set, is left out.
+        store: URL of the release store that holds it.
 
     Returns:
         The manifest of the artifact.
@@ -72,7 +110,8 @@ def evaluate_release(
     truth = read_truth(
         dataset, config.decayed_half_life_days, config.max_users, seed, scratch=output
     )
-    evaluation = _evaluate(opened, dataset, source, truth, config, seed)
+    in_production = Production(store, production, output.parent) if production else None
+    evaluation = _evaluate(opened, in_production, dataset, source, truth, config, seed)
     text = msgspec.json.format(msgspec.json.encode(evaluation), indent=2)
     (output / EVALUATION_FILE).write_bytes(text + b"\n")
     (output / REPORT_FILE).write_text(render_report(evaluation, read_training(towers)), "utf-8")
@@ -86,7 +125,11 @@ def evaluate_release(
                 DATASET: source.fingerprint,
                 TOWERS: trained.fingerprint,
             },
-            details={"seed": seed, "config": to_builtins(config)},
+            details={
+                "seed": seed,
+                "config": to_builtins(config),
+                PRODUCTION: evaluation.production_version,
+            },
         ),
     )
 
@@ -102,6 +145,7 @@ def _check_dataset(release: Release, dataset: Path, source: Manifest) -> None:
 
 def _evaluate(
     release: Release,
+    production: Production | None,
     dataset: Path,
     source: Manifest,
     truth: Truth,
@@ -111,16 +155,26 @@ def _evaluate(
     k, cutoffs = max(config.cutoffs), config.cutoffs
     num_candidates = len(truth.candidates)
     rankings, left_out = _rank_by_baselines(truth, config)
+    if production is not None:
+        try:
+            ranking = production.rank(release, dataset, truth, k)
+            rankings = {PRODUCTION: ranking} | rankings
+        except ValueError as error:
+            left_out[PRODUCTION] = f"release {production.version}: {error}"
     rankings = {MODEL: rank_through_release(release, dataset, truth.user_ids, k)} | rankings
     per_user = {
         name: measure_users(ranking, truth.relevant, cutoffs) for name, ranking in rankings.items()
     }
+    gains = {}
+    if PRODUCTION in rankings:
+        gains = differ(per_user, dict.fromkeys(per_user[MODEL], PRODUCTION), seed)
     asked = _sample(truth.user_ids, seed)
     queries = make_queries(release, asked, k, "comparing with exact search")
     index = read_manifest(release.index, INDEX).details
     assert source.window is not None
     return Evaluation(
         release_version=release.version,
+        production_version=production.version if production and gains else "",
         embedding_space=release.embedding_space,
         dataset=source.fingerprint,
         split=source.details["config"]["split"],
@@ -148,6 +202,7 @@ def _evaluate(
         },
         left_out=left_out,
         differences=compare(per_user, seed),
+        gains=gains,
         by_history_length=bucket_by_history(per_user, truth.seen.lengths),
         ann_recall=measure_ann_recall(release.index, queries, cutoffs),
         num_exact_users=len(asked),

@@ -12,6 +12,7 @@ EVALUATION_FILE = "evaluation.json"
 REPORT_FILE = "report.html"
 
 MODEL = "model"
+PRODUCTION = "production"
 POPULARITY = "popularity"
 DECAYED_POPULARITY = "decayed_popularity"
 EASE = "ease"
@@ -21,12 +22,13 @@ Metrics = dict[str, float]
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """The model's mean less that of the best baseline, over the same users.
+    """The model's mean less that of another recommender, over the same users.
 
     `low` and `high` bound its 95 % interval: a paired bootstrap over users.
     """
 
     baseline: str
+    """The other recommender."""
     value: float
     low: float
     high: float
@@ -72,6 +74,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """All that one evaluation found: `evaluation.recommenders["model"]["recall@10"]`."""
 
     release_version: str
+    production_version: str = ""
+    """Of the release in production, where there is one to be measured beside; else empty."""
     embedding_space: str
     dataset: str
     """Fingerprint of the data set."""
@@ -86,11 +90,13 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     population: Population
     catalogue: Catalogue
     recommenders: dict[str, Metrics]
-    """The model, then the baselines."""
+    """The model, then the release in production, then the baselines."""
     left_out: dict[str, str]
-    """Baselines that were not measured, and why."""
+    """Recommenders that were not measured, and why."""
     differences: dict[str, Difference]
-    """By metric; coverage is no mean over users and has none."""
+    """To the best baseline, by metric; coverage is no mean over users and has none."""
+    gains: dict[str, Difference] = {}
+    """To the release in production, likewise; empty without one."""
     by_history_length: tuple[HistoryBucket, ...]
     """From short histories to long ones."""
     ann_recall: Metrics

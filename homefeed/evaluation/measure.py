@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from tqdm import tqdm
 
-from homefeed.evaluation.layout import MODEL, Difference, HistoryBucket, Metrics
+from homefeed.evaluation.layout import MODEL, PRODUCTION, Difference, HistoryBucket, Metrics
 from homefeed.ranking.metrics import (
     coverage_at_k,
     find_hits,
@@ -46,21 +46,30 @@ def average(per_user: PerUser) -> Metrics:
 
 
 def compare(recommenders: Mapping[str, PerUser], seed: int) -> dict[str, Difference]:
-    """The model beside the best baseline of each metric.
+    """The model beside the best baseline of each metric; see `differ`."""
+    baselines = [name for name in recommenders if name not in (MODEL, PRODUCTION)]
+    best = {
+        metric: max(baselines, key=lambda name: recommenders[name][metric].mean())
+        for metric in recommenders[MODEL]
+    }
+    return differ(recommenders, best, seed)
+
+
+def differ(
+    recommenders: Mapping[str, PerUser], others: Mapping[str, str], seed: int
+) -> dict[str, Difference]:
+    """The model beside another recommender of each metric.
 
     The interval is a paired bootstrap's: users are drawn with replacement, each with the values of
     both sides.
 
     Args:
-        recommenders: the model's and the baselines' metrics of the same users.
+        recommenders: the metrics of the same users by all.
+        others: whom the model is set beside, by metric.
         seed: of the draws; equal seeds give equal intervals.
     """
-    baselines = [name for name in recommenders if name != MODEL]
-    best: dict[str, str] = {}
-    gains: list[np.ndarray] = []
-    for metric, values in recommenders[MODEL].items():
-        best[metric] = max(baselines, key=lambda name: recommenders[name][metric].mean())
-        gains.append(values - recommenders[best[metric]][metric])
+    model = recommenders[MODEL]
+    gains = [model[metric] - recommenders[other][metric] for metric, other in others.items()]
     gain = np.stack(gains, axis=1)
     low, high = _bootstrap(gain, seed)
     return {
@@ -70,7 +79,7 @@ def compare(recommenders: Mapping[str, PerUser], seed: int) -> dict[str, Differe
             low=float(low[place]),
             high=float(high[place]),
         )
-        for place, (metric, name) in enumerate(best.items())
+        for place, (metric, name) in enumerate(others.items())
     }
 
 

@@ -20,12 +20,13 @@ TEMPLATE = "report.html.j2"
 
 
 class Row(NamedTuple):
-    """One metric in the table: each recommender's value, the best of them, and the difference."""
+    """One metric in the table: each recommender's value, the best of them, and differences."""
 
     name: str
     values: dict[str, float]
     best: str
     difference: Difference | None
+    gain: Difference | None
 
 
 def render_report(evaluation: Evaluation, training: Training) -> str:
@@ -50,7 +51,8 @@ def _rows(evaluation: Evaluation) -> list[Row]:
             key = f"{metric}@{k}"
             values = {name: own[key] for name, own in evaluation.recommenders.items()}
             best = max(values, key=lambda name: values[name])
-            rows.append(Row(f"{title}@{k}", values, best, evaluation.differences.get(key)))
+            beside = evaluation.differences.get(key), evaluation.gains.get(key)
+            rows.append(Row(f"{title}@{k}", values, best, *beside))
     return rows
 
 

@@ -18,7 +18,7 @@ class Colour(NamedTuple):
 
 INK = "ink"
 GRID = "grid"
-BLUE, GREY, AMBER, GREEN = "blue", "grey", "amber", "green"
+BLUE, GREY, AMBER, GREEN, VIOLET = "blue", "grey", "amber", "green", "violet"
 COLOURS = {
     INK: Colour("#1f2328", "#e6edf3"),
     GRID: Colour("#d1d9e0", "#3d444d"),
@@ -26,6 +26,7 @@ COLOURS = {
     GREY: Colour("#8b949e", "#9aa4b0"),
     AMBER: Colour("#d97706", "#f0a13a"),
     GREEN: Colour("#0f8a5f", "#3fc28f"),
+    VIOLET: Colour("#8250df", "#b392f0"),
 }
 """The page has a CSS variable of each name. Figures are drawn in the light colours, which differ
 from each other, and only from these."""

@@ -6,7 +6,7 @@ import pytest
 from kfp import dsl
 
 from components.check_data.component import check_data
-from components.fetch_profile.component import fetch_profile
+from components.look_at_production.component import look_at_production
 from homefeed.config import to_yaml
 from homefeed.data_checks.check import read_profile
 from homefeed.data_checks.config import ChecksConfig
@@ -69,6 +69,6 @@ def test_refused_data_leave_a_report(
     assert "1 errors and 0 warnings" in outputs.page
 
 
-def test_without_a_store_there_is_no_previous_profile() -> None:
-    component: Any = fetch_profile
-    assert component.python_func("", "production") == ""
+def test_without_a_store_nothing_is_in_production() -> None:
+    component: Any = look_at_production
+    assert component.python_func("", "production") == ("", "")

@@ -23,7 +23,8 @@ RETRIED = {
     "train-towers-on-nodes",
     "pretrain-ids",
     "embed-pins",
-    "fetch-profile",
+    "evaluate-release",
+    "look-at-production",
     "fetch-towers",
     "publish-release",
     "publish-ids",
@@ -33,10 +34,11 @@ LOOKS_OUTSIDE = {
     "read-recipe",
     "read-id-recipe",
     "choose-ids",
-    "fetch-profile",
+    "look-at-production",
     "fetch-towers",
     "check-store",
 }
+GATES = {"check-not-worse"}
 ACTS_OUTSIDE = {"materialise-users", "publish-release", "publish-ids", "report-run"}
 
 
@@ -151,14 +153,25 @@ def test_data_are_checked_before_training_and_serving_before_it_is_measured(name
     assert "check-online-skew" in _waits_for(compiled.tasks["evaluate-release"])
 
 
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("train_and_release")])
+def test_nothing_leaves_a_run_before_it_is_compared_with_production(name: str) -> None:
+    tasks = read(name).tasks
+    source = {"outputParameterKey": "version", "producerTask": "look-at-production"}
+    asked = tasks["evaluate-release"]["inputs"]["parameters"]
+    assert asked["production"]["taskOutputParameter"] == source
+    assert "evaluate-release" in _waits_for(tasks["check-not-worse"])
+    assert "check-not-worse" in _waits_for(tasks[WRITES_USERS])
+    assert WRITES_USERS in _waits_for(tasks["publish-release"])
+
+
 @pytest.mark.parametrize("name", [name for name in FILES if "pretrain" not in name])
 def test_a_release_is_known_by_what_its_profile_says_not_by_who_measured_it(name: str) -> None:
     tasks = read(name).tasks
-    for task, parameter, producer in (
-        ("check-data", "previous", "fetch-profile"),
-        ("bundle-release", "profile", "check-data"),
+    for task, parameter, output, producer in (
+        ("check-data", "previous", "profile", "look-at-production"),
+        ("bundle-release", "profile", "Output", "check-data"),
     ):
-        source = {"outputParameterKey": "Output", "producerTask": producer}
+        source = {"outputParameterKey": output, "producerTask": producer}
         assert tasks[task]["inputs"]["parameters"][parameter]["taskOutputParameter"] == source
 
 
@@ -192,10 +205,10 @@ def test_steps_that_reach_out_or_run_long_are_retried_with_growing_pauses(name: 
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_steps_that_deal_with_what_is_no_input_are_never_cached(name: str) -> None:
+def test_steps_that_deal_with_what_is_no_input_and_gates_are_never_cached(name: str) -> None:
     tasks = read(name).tasks
     uncached = {step for step, task in tasks.items() if not task["cachingOptions"]}
-    assert uncached == (LOOKS_OUTSIDE | ACTS_OUTSIDE) & set(tasks)
+    assert uncached == (LOOKS_OUTSIDE | GATES | ACTS_OUTSIDE) & set(tasks)
 
 
 def test_an_import_is_known_by_the_state_of_its_data() -> None:
@@ -291,7 +304,8 @@ def test_credentials_of_the_store_go_to_who_needs_them_and_may_be_absent(name: s
         "choose-ids",
         "train-towers",
         "train-towers-on-nodes",
-        "fetch-profile",
+        "evaluate-release",
+        "look-at-production",
         "fetch-towers",
         "publish-release",
         "publish-ids",

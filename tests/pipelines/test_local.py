@@ -83,9 +83,10 @@ def test_a_second_run_reuses_everything_and_says_so(
     output = capfd.readouterr()
     assert output.out == ""
     said = output.err.splitlines()
-    # What they look at is no input: the source's state, and what a store holds by now.
+    # What they look at is no input: the source's state, and what a store holds by now. A gate is
+    # asked in every run.
     looked = {line.removesuffix(" ...") for line in said if line.endswith(" ...")}
-    assert looked == {"read_recipe", "fetch_profile", "choose_ids"}
+    assert looked == {"read_recipe", "look_at_production", "choose_ids", "check_not_worse"}
     reused = {line.removesuffix(": reused") for line in said if line.endswith(": reused")}
     assert reused == set(STAGES)
 

@@ -7,7 +7,7 @@ import pytest
 
 from homefeed.contracts import MANIFEST_FILE, Window
 from homefeed.data_checks.layout import DATA_PROFILE, Profile
-from homefeed.release.previous import fetch_profile
+from homefeed.release.previous import fetch_profile, find_version
 from homefeed.release.store import ReleaseStore
 from tests.release.published import Published, publish
 
@@ -49,7 +49,9 @@ def publish_with(published: Published, folder: Path, profile: object) -> str:
 
 def test_the_profile_of_the_release_in_production(published: Published, tmp_path: Path) -> None:
     url = publish_with(published, tmp_path, PROFILE)
-    assert fetch_profile(url, "production") == PROFILE
+    version = find_version(url, "production")
+    assert version == published.version
+    assert fetch_profile(url, version) == PROFILE
 
 
 def test_without_a_release_there_is_nothing_to_compare_with(
@@ -60,14 +62,16 @@ def test_without_a_release_there_is_nothing_to_compare_with(
         (published.url, ""),
         (published.url, "staging"),
         (str(tmp_path / "empty"), "production"),
-        (published.url, "production"),  # made before releases had profiles
     ):
-        assert fetch_profile(store, channel) is None
+        assert find_version(store, channel) == ""
+        assert fetch_profile(store, "") is None
+    # Made before releases had profiles.
+    assert fetch_profile(published.url, published.version) is None
 
 
 def test_a_profile_of_another_version_is_said_and_left_aside(
     published: Published, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     url = publish_with(published, tmp_path, {"num_rows": 3})
-    assert fetch_profile(url, "production") is None
+    assert fetch_profile(url, published.version) is None
     assert f"release {published.version}, made by homefeed " in capfd.readouterr().err

@@ -1,1 +1,0 @@
-"""Step 3: what the data of the release in production were like."""
