@@ -1,0 +1,101 @@
+"""A soak: minutes at a steady 70 % of what the servers can do, with memory and p99 by minute."""
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import psutil
+from tqdm import tqdm
+
+from benchmarks.serving import servers
+from benchmarks.serving.load import generate
+from benchmarks.serving.plan import Corpus, Plan, make_record, ratio_record
+from benchmarks.serving.releases import Releases
+from benchmarks.serving.users import plain_bodies, sample_users
+from homefeed.evaluation.results import Record
+from serving.local import LocalServing
+
+SOAK = "serving-soak"
+SHARE = 0.7
+CONNECTIONS = 16
+FULL_LOAD_SECONDS = 20.0
+"""Of load without a rate, before the soak: it warms the servers up and finds the rate."""
+SECONDS_A_MINUTE = 60.0
+MIB = 2**20
+
+
+def measure_soak(
+    corpus: Corpus,
+    releases: Releases,
+    plan: Plan,
+    work: Path,
+    num_minutes: int,
+    seconds_a_minute: float = SECONDS_A_MINUTE,
+) -> Iterator[Record]:
+    """Loads one release for some minutes.
+
+    Yields:
+        Records of each minute, and how the last compares with the first.
+
+    Raises:
+        RuntimeError: a server does not start.
+    """
+    release = releases.release(corpus.num_pins)
+    bodies = plain_bodies(sample_users(release, plan.num_users))
+    minutes: list[dict[str, float]] = []
+    with (
+        servers.homefeed(release, work / "soak") as serving,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as generator,
+    ):
+        target = servers.homefeed_target(serving)._replace(bodies=bodies)
+
+        def load(seconds: float, rate: float | None):
+            return generator.submit(generate, target, CONNECTIONS, seconds, rate).result()
+
+        full = load(min(FULL_LOAD_SECONDS, seconds_a_minute), None)
+        rate = SHARE * len(full.seconds) / full.elapsed
+        title = f"{corpus.title} at {rate:.0f} requests/s"
+        for _ in tqdm(range(num_minutes), desc=title, unit="minute"):
+            done = load(seconds_a_minute, rate)
+            p50, p99 = np.percentile(done.seconds, (50, 99)) * 1000
+            minutes.append(
+                {
+                    "throughput": len(done.seconds) / done.elapsed,
+                    "p50": float(p50),
+                    "p99": float(p99),
+                    "errors": float(done.errors.total()),
+                    **_memory(serving),
+                }
+            )
+    units = {"throughput": "requests/s", "p50": "ms", "p99": "ms", "errors": ""}
+    for minute, values in enumerate(minutes, 1):
+        for metric, value in values.items():
+            unit = units.get(metric, "MiB")
+            yield make_record(SOAK, f"{corpus.title}, minute {minute}", metric, unit, [value])
+    for metric in ("p50", "p99", *_memory_of(minutes[0])):
+        name = f"{corpus.title}, last / first minute"
+        yield ratio_record(SOAK, name, metric, [minutes[-1][metric]], [minutes[0][metric]])
+
+
+def _memory_of(minute: dict[str, float]) -> list[str]:
+    return [metric for metric in minute if metric.startswith("memory of")]
+
+
+def _memory(serving: LocalServing) -> dict[str, float]:
+    """Resident memory of TorchServe's frontend, of its workers together, and of the sidecar.
+
+    The index is mapped and counts where it was read.
+    """
+    frontend = psutil.Process(serving.state.pids["torchserve"])
+    sidecar = psutil.Process(serving.state.pids["sidecar"])
+    parts = {
+        "frontend": [frontend],
+        "workers": frontend.children(recursive=True),
+        "sidecar": [sidecar],
+    }
+    return {
+        f"memory of {name}": sum(each.memory_info().rss for each in processes) / MIB
+        for name, processes in parts.items()
+    }
