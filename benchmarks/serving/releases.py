@@ -32,8 +32,9 @@ from serving.torchserve.archive import write_model_store
 RECIPE = "ml-1m"
 EXAMPLES_PER_USER_DAY = 2
 NUM_PINS = 1_000_000
-NOISE = 0.5
-"""Length of what is added to a unit vector to make another pin near it."""
+STEP = 0.2
+"""An invented pin lies away from one of the log's by so much of the way between two others. Towers
+put all pins into a narrow cone, so that a step in any direction would lead out of it."""
 SEED = 0
 
 
@@ -157,10 +158,9 @@ def _grow(corpus: Path, embeddings: Path, num_pins: int, output: Path) -> None:
     known = embedded["embedding"].combine_chunks()
     own = known.flatten().to_numpy().reshape(len(known), -1)
     rows = np.arange(num_pins) % len(own)
-    vectors = own[rows]
-    noise = np.random.default_rng(SEED).standard_normal(vectors.shape, np.float32)
-    noise[: len(own)] = 0
-    vectors = vectors + NOISE * noise / np.sqrt(own.shape[1])
+    others = np.random.default_rng(SEED).integers(len(own), size=(2, num_pins))
+    others[:, : len(own)] = 0
+    vectors = own[rows] + np.float32(STEP) * (own[others[0]] - own[others[1]])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
 
     names = pins[Column.PIN_ID].to_pylist()

@@ -25,6 +25,7 @@ from benchmarks.serving.releases import Releases
 from benchmarks.serving.stages import read_stages
 from benchmarks.serving.users import filtered_bodies, plain_bodies, sample_users
 from homefeed.evaluation.results import Record
+from serving.client.client import PATH
 from serving.local import LocalServing
 
 LOAD, RATIOS, STAGES = "serving-load", "serving-ratios", "serving-stages"
@@ -69,7 +70,8 @@ def measure_rest(corpus: Corpus, releases: Releases, plan: Plan, work: Path) -> 
         contextlib.ExitStack() as stack,
         ProcessPoolExecutor(1, mp_context=get_context("spawn")) as generator,
     ):
-        cells = _serve(stack, corpus, releases, plan, work)
+        http = stack.enter_context(httpx.Client(trust_env=False))
+        cells = _serve(stack, http, corpus, releases, plan, work)
         for served in tqdm(cells.values(), desc=f"{corpus.title}: warming up", unit="server"):
             _load(generator, served.target, WARM_UP_CONNECTIONS, WARM_UP_SECONDS)
         # In the order that tables have, which is not that of the measurement.
@@ -80,18 +82,23 @@ def measure_rest(corpus: Corpus, releases: Releases, plan: Plan, work: Path) -> 
         }
         for cell, connections in _rounds(every, plan, corpus.title):
             target, handler = cells[cell]
-            before = read_stages(handler) if handler else None
+            before = read_stages(http, handler) if handler else None
             load = _load(generator, target, connections, plan.seconds)
             for metric, value in _describe(load).items():
                 found[cell, connections][metric].append(value)
             if handler and before:
-                for metric, value in read_stages(handler).since(before).items():
+                for metric, value in read_stages(http, handler).since(before).items():
                     stages[cell, connections][metric].append(value)
     yield from _records(corpus, found, stages)
 
 
 def _serve(
-    stack: contextlib.ExitStack, corpus: Corpus, releases: Releases, plan: Plan, work: Path
+    stack: contextlib.ExitStack,
+    http: httpx.Client,
+    corpus: Corpus,
+    releases: Releases,
+    plan: Plan,
+    work: Path,
 ) -> dict[Cell, Served]:
     """Starts all servers of a corpus."""
     own = releases.release(corpus.num_pins)
@@ -107,9 +114,7 @@ def _serve(
             target = servers.homefeed_target(serving)._replace(bodies=bodies[kind])
             cells[Cell(kind, HOMEFEED)] = Served(target, serving)
             cells[Cell(kind, FASTAPI)] = Served(baseline._replace(bodies=bodies[kind]))
-    answer = httpx.post(
-        f"http://{target.host}:{target.port}{target.path}", content=plain[0], trust_env=False
-    )
+    answer = http.post(f"{serving.state.url}{PATH}", content=plain[0])
     echo = stack.enter_context(servers.echo(answer.content, work / "echo"))
     cells[Cell("any", ECHO)] = Served(echo._replace(bodies=plain))
     return cells

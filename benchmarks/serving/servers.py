@@ -68,9 +68,9 @@ def echo(answer: bytes, work: Path) -> Iterator[Target]:
     )
     write_server_config(work, settings)
 
-    def is_ready() -> bool:
-        url = f"http://{settings.management_address}/models/{MODEL}"
-        workers = httpx.get(url, trust_env=False).json()[0]["workers"]
+    def is_ready(http: httpx.Client) -> bool:
+        answer = http.get(f"http://{settings.management_address}/models/{MODEL}")
+        workers = answer.json()[0]["workers"]
         return any(worker["status"] == "READY" for worker in workers)
 
     # The path of a socket has at most 108 bytes.
@@ -87,8 +87,8 @@ def fastapi(release: Path, work: Path) -> Iterator[Target]:
     command = [sys.executable, "-m", "benchmarks.serving.fastapi_server"]
     command += ["--release", str(release.resolve()), "--port", str(port)]
 
-    def is_ready() -> bool:
-        return httpx.get(f"http://{HOST}:{port}/docs", trust_env=False).status_code == HTTPStatus.OK
+    def is_ready(http: httpx.Client) -> bool:
+        return http.get(f"http://{HOST}:{port}/docs").status_code == HTTPStatus.OK
 
     work.mkdir(parents=True, exist_ok=True)
     with _running("fastapi", command, work, is_ready):
@@ -102,9 +102,8 @@ def sidecar(folder: Path, work: Path) -> Iterator[Path]:
     release = Release(folder, read_release_manifest(folder))
     (port,) = free_ports(1)
 
-    def is_ready() -> bool:
-        answer = httpx.get(f"http://{HOST}:{port}/readyz", trust_env=False)
-        return answer.status_code == HTTPStatus.OK
+    def is_ready(http: httpx.Client) -> bool:
+        return http.get(f"http://{HOST}:{port}/readyz").status_code == HTTPStatus.OK
 
     with tempfile.TemporaryDirectory(prefix="sidecar-") as temporary:
         socket_path = Path(temporary) / "sidecar.sock"
@@ -115,7 +114,7 @@ def sidecar(folder: Path, work: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _running(
-    name: str, command: list[str], work: Path, is_ready: Callable[[], bool]
+    name: str, command: list[str], work: Path, is_ready: Callable[[httpx.Client], bool]
 ) -> Iterator[None]:
     """Starts a command and waits until it answers.
 
@@ -123,13 +122,17 @@ def _running(
         RuntimeError: it ended or was not ready in time; shows the end of its log.
     """
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    child = Child(name, command, {**os.environ, "PYTHONPATH": path}, work.resolve() / f"{name}.log")
-    try:
+    with contextlib.ExitStack() as stack:
+        # Without the environment's proxy, which would be asked for its own 127.0.0.1.
+        http = stack.enter_context(httpx.Client(trust_env=False))
+        log = work.resolve() / f"{name}.log"
+        child = Child(name, command, {**os.environ, "PYTHONPATH": path}, log)
+        stack.callback(child.stop)
         deadline = time.monotonic() + START_SECONDS
         while True:
             child.check()
             with contextlib.suppress(httpx.TransportError):
-                if is_ready():
+                if is_ready(http):
                     break
             if time.monotonic() > deadline:
                 raise RuntimeError(
@@ -137,5 +140,3 @@ def _running(
                 )
             time.sleep(POLL_SECONDS)
         yield
-    finally:
-        child.stop()

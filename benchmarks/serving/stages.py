@@ -28,12 +28,12 @@ class Stages(NamedTuple):
         return means
 
 
-def read_stages(serving: LocalServing) -> Stages:
+def read_stages(http: httpx.Client, serving: LocalServing) -> Stages:
     """The stages of a served release until now."""
     sums: dict[str, float] = {}
     counts: dict[str, float] = {}
     for server in ("handler", "sidecar"):
-        text = httpx.get(serving.state.metrics_urls[server], trust_env=False).text
+        text = http.get(serving.state.metrics_urls[server]).text
         for family in text_string_to_metric_families(text):
             if family.name not in (HANDLER, BATCH, SIDECAR):
                 continue
