@@ -1,16 +1,6 @@
-"""What is measured, how often and for how long; and records of it."""
+"""What is measured, how often and for how long."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
-
-import numpy as np
-
-from benchmarks.intervals import over_repeats
-from homefeed.evaluation.provenance import commit, machine
-from homefeed.evaluation.results import Record
-
-COMMAND = "make bench-serving"
-RATIO = "ratio"
 
 
 class Corpus(NamedTuple):
@@ -34,35 +24,3 @@ class Plan(NamedTuple):
     num_users: int = 1000
     num_searches: int = 100
     """Of each kind in each repeat, one at a time."""
-
-
-def make_record(
-    experiment: str, configuration: str, metric: str, unit: str, values: Sequence[float]
-) -> Record:
-    """The median of what the repeats gave."""
-    estimate = over_repeats(np.array(values))
-    return Record(
-        experiment=experiment,
-        configuration=configuration,
-        metric=metric,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        n=len(values),
-        unit=unit,
-        command=COMMAND,
-        commit=commit(),
-        machine=machine(),
-    )
-
-
-def ratio_record(
-    experiment: str,
-    configuration: str,
-    metric: str,
-    values: Sequence[float],
-    others: Sequence[float],
-) -> Record:
-    """The median of the ratios within each repeat."""
-    ratios = [value / other for value, other in zip(values, others, strict=True)]
-    return make_record(experiment, configuration, metric, RATIO, ratios)

@@ -19,8 +19,16 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.serving import servers
+from benchmarks.serving.figures import (
+    P50,
+    THROUGHPUT,
+    UNITS,
+    describe,
+    make_record,
+    ratio_record,
+)
 from benchmarks.serving.load import Load, Target, generate
-from benchmarks.serving.plan import Corpus, Plan, make_record, ratio_record
+from benchmarks.serving.plan import Corpus, Plan
 from benchmarks.serving.releases import Releases
 from benchmarks.serving.stages import read_stages
 from benchmarks.serving.users import filtered_bodies, plain_bodies, sample_users
@@ -34,9 +42,6 @@ KINDS = ("plain", "filtered", "several embeddings")
 WARM_UP_SECONDS = 2.0
 WARM_UP_CONNECTIONS = 16
 SEED = 0
-
-P50, P99, THROUGHPUT = "p50", "p99", "throughput"
-UNITS = {P50: "ms", P99: "ms", THROUGHPUT: "requests/s", "errors": "", "generator": "CPU share"}
 
 
 class Cell(NamedTuple):
@@ -64,7 +69,7 @@ def measure_rest(corpus: Corpus, releases: Releases, plan: Plan, work: Path) -> 
         Records of three experiments.
 
     Raises:
-        RuntimeError: a server does not start.
+        RuntimeError: a server does not start, or answers nothing.
     """
     with (
         contextlib.ExitStack() as stack,
@@ -84,7 +89,7 @@ def measure_rest(corpus: Corpus, releases: Releases, plan: Plan, work: Path) -> 
             target, handler = cells[cell]
             before = read_stages(http, handler) if handler else None
             load = _load(generator, target, connections, plan.seconds)
-            for metric, value in _describe(load).items():
+            for metric, value in describe(load).items():
                 found[cell, connections][metric].append(value)
             if handler and before:
                 for metric, value in read_stages(http, handler).since(before).items():
@@ -134,18 +139,6 @@ def _rounds(every: list[tuple[Cell, int]], plan: Plan, title: str) -> Iterator[t
 
 def _load(generator: Executor, target: Target, connections: int, seconds: float) -> Load:
     return generator.submit(generate, target, connections, seconds).result()
-
-
-def _describe(load: Load) -> dict[str, float]:
-    # Where nothing was answered, there is no time that would not mislead.
-    p50, p99 = np.percentile(load.seconds, (50, 99)) * 1000 if load.seconds else (np.nan, np.nan)
-    return {
-        P50: float(p50),
-        P99: float(p99),
-        THROUGHPUT: len(load.seconds) / load.elapsed,
-        "errors": float(load.errors.total()),
-        "generator": load.cpu_seconds / load.elapsed,
-    }
 
 
 def _records(corpus: Corpus, found: Values, stages: Values) -> Iterator[Record]:

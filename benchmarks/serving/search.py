@@ -15,13 +15,14 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from benchmarks.serving import servers
+from benchmarks.serving.figures import make_record, ratio_record
 from benchmarks.serving.floor import FaissFloor
-from benchmarks.serving.plan import Corpus, Plan, make_record, ratio_record
+from benchmarks.serving.plan import Corpus, Plan
 from benchmarks.serving.releases import Releases
 from benchmarks.serving.users import interest_sizes, queries_of, sample_users
 from homefeed.evaluation.results import Record
 from homefeed.index.exact import top_rows
-from homefeed.index.layout import SIGNATURES, load_array
+from homefeed.index.layout import SIGNATURES, VECTORS, load_array
 from homefeed.index.merge import round_robin
 from homefeed.index.pin_ids import PinIds
 from homefeed.index.postings import Postings
@@ -153,7 +154,7 @@ class _Truth:
     """Candidates of exact search or of FAISS as the answer that they make."""
 
     def __init__(self, index: Path) -> None:
-        self.vectors = load_array(index, "vectors.npy")
+        self.vectors = load_array(index, VECTORS)
         self._signatures = load_array(index, SIGNATURES)
         self._pin_ids = PinIds.load(index)
 

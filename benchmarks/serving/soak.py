@@ -5,13 +5,21 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 import psutil
 from tqdm import tqdm
 
 from benchmarks.serving import servers
-from benchmarks.serving.load import generate
-from benchmarks.serving.plan import Corpus, Plan, make_record, ratio_record
+from benchmarks.serving.figures import (
+    P50,
+    P99,
+    THROUGHPUT,
+    UNITS,
+    describe,
+    make_record,
+    ratio_record,
+)
+from benchmarks.serving.load import Load, generate
+from benchmarks.serving.plan import Corpus, Plan
 from benchmarks.serving.releases import Releases
 from benchmarks.serving.users import plain_bodies, sample_users
 from homefeed.evaluation.results import Record
@@ -40,7 +48,7 @@ def measure_soak(
         Records of each minute, and how the last compares with the first.
 
     Raises:
-        RuntimeError: a server does not start.
+        RuntimeError: a server does not start, or answers nothing.
     """
     release = releases.release(corpus.num_pins)
     bodies = plain_bodies(sample_users(release, plan.num_users))
@@ -51,30 +59,19 @@ def measure_soak(
     ):
         target = servers.homefeed_target(serving)._replace(bodies=bodies)
 
-        def load(seconds: float, rate: float | None):
+        def load(seconds: float, rate: float | None) -> Load:
             return generator.submit(generate, target, CONNECTIONS, seconds, rate).result()
 
         full = load(min(FULL_LOAD_SECONDS, seconds_a_minute), None)
-        rate = SHARE * len(full.seconds) / full.elapsed
+        rate = SHARE * describe(full)[THROUGHPUT]
         title = f"{corpus.title} at {rate:.0f} requests/s"
         for _ in tqdm(range(num_minutes), desc=title, unit="minute"):
-            done = load(seconds_a_minute, rate)
-            p50, p99 = np.percentile(done.seconds, (50, 99)) * 1000
-            minutes.append(
-                {
-                    "throughput": len(done.seconds) / done.elapsed,
-                    "p50": float(p50),
-                    "p99": float(p99),
-                    "errors": float(done.errors.total()),
-                    **_memory(serving),
-                }
-            )
-    units = {"throughput": "requests/s", "p50": "ms", "p99": "ms", "errors": ""}
+            minutes.append(describe(load(seconds_a_minute, rate)) | _memory(serving))
     for minute, values in enumerate(minutes, 1):
         for metric, value in values.items():
-            unit = units.get(metric, "MiB")
+            unit = UNITS.get(metric, "MiB")
             yield make_record(SOAK, f"{corpus.title}, minute {minute}", metric, unit, [value])
-    for metric in ("p50", "p99", *_memory_of(minutes[0])):
+    for metric in (P50, P99, *_memory_of(minutes[0])):
         name = f"{corpus.title}, last / first minute"
         yield ratio_record(SOAK, name, metric, [minutes[-1][metric]], [minutes[0][metric]])
 
