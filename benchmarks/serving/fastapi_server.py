@@ -115,12 +115,12 @@ class Search:
             return scores, own[rows]
         if self._num_probes is None:
             return self._all.search(vectors, min(depth, self._all.ntotal))
-        probes = faiss.SearchParametersIVF(nprobe=self._num_probes)
+        probes = faiss.SearchParametersIVF()
+        probes.nprobe = self._num_probes
         if interest is not None:
             probes.sel = self._large[interest]
-        parameters = faiss.IndexRefineSearchParameters(
-            k_factor=REFINE_FACTOR, base_index_params=probes
-        )
+        parameters = faiss.IndexRefineSearchParameters()
+        parameters.k_factor, parameters.base_index_params = REFINE_FACTOR, probes
         return self._all.search(vectors, depth, params=parameters)
 
 

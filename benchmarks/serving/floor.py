@@ -39,7 +39,8 @@ class FaissFloor:
         # FAISS keeps none of these alive: the index, the selector and its bitmap stay named here.
         self._flat, self._ivf = flat, faiss.read_index(str(folder / ANN))
         self._index = faiss.IndexRefine(self._ivf, flat)
-        self._probes = faiss.SearchParametersIVF(nprobe=num_probes)
+        self._probes = faiss.SearchParametersIVF()
+        self._probes.nprobe = num_probes
         if not subset.is_whole:
             self._bitmap = subset.bitmap
             self._selector = faiss.IDSelectorBitmap(self._bitmap.size, faiss.swig_ptr(self._bitmap))
@@ -62,9 +63,9 @@ class FaissFloor:
                 return rows[places], scores
 
             return scan
-        parameters = faiss.IndexRefineSearchParameters(
-            k_factor=(REFINE_FACTOR * k + num_excluded) / depth, base_index_params=self._probes
-        )
+        parameters = faiss.IndexRefineSearchParameters()
+        parameters.k_factor = (REFINE_FACTOR * k + num_excluded) / depth
+        parameters.base_index_params = self._probes
 
         def search() -> Found:
             scores, rows = self._index.search(vectors, depth, params=parameters)
