@@ -67,8 +67,14 @@ def test_engine_sidecar_and_faiss_find_the_same(releases: Releases, work: Path) 
         assert {name for name, _ in cells} == set(names)
         for name in names:
             assert cells[name, "engine / FAISS"] > 0
-            recalls = [cells[name, f"recall of {way}"] for way in ("engine", "FAISS")]
-            assert recalls == [1.0, 1.0] if corpus is OWN else min(recalls) > 0.5
+            engine, faiss = (cells[name, f"recall of {way}"] for way in ("engine", "FAISS"))
+            if corpus is OWN:
+                assert (engine, faiss) == (1.0, 1.0)
+            elif "plain" in name:
+                assert engine == pytest.approx(faiss, abs=0.02) and faiss > 0.5
+            else:
+                # A filter that leaves FAISS too few to choose from: the engine scans then.
+                assert engine == 1.0 > faiss
 
 
 @pytest.mark.slow
