@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
 INSTALLED := $(VENV)/installed
 SPARK := $(VENV)/spark-installed
+BENCH := $(VENV)/bench-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --retries 10 install --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo measure results images spark test e2e-cluster lint format generate lock clean
+.PHONY: help setup demo measure results bench-serving images spark test e2e-cluster lint format generate lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -40,6 +41,13 @@ measure: $(INSTALLED) ## Measure the README's figures again, from nothing, and w
 results: $(INSTALLED) ## Run all experiments (hours, resumable), or EXPERIMENT=..., and write docs/results
 	@$(BIN)/python -m benchmarks.run $(EXPERIMENT)
 
+$(BENCH): requirements/bench.txt $(INSTALLED)
+	@$(PIP) -q --no-deps --no-build-isolation -r requirements/bench.txt
+	@touch $@
+
+bench-serving: $(BENCH) ## Measure serving beside bare TorchServe, FastAPI and FAISS (half an hour, resumable), or ARGS="--soak 10"
+	@$(BIN)/python -m benchmarks.serving $(ARGS)
+
 images: $(INSTALLED) ## Build the container images (needs podman)
 	@$(BIN)/python -m images.build $(if $(RESULTS),--results $(RESULTS))
 
@@ -50,7 +58,7 @@ $(SPARK): requirements/spark.txt $(INSTALLED)
 
 spark: $(SPARK) ## Add Spark to the environment (456 MB), for HOMEFEED_ENGINE=spark://...
 
-test: $(SPARK) lint ## Check and test everything
+test: $(SPARK) $(BENCH) lint ## Check and test everything
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
 
 e2e-cluster: $(INSTALLED) ## Test images, chart and pipelines on a real Kubernetes: KUBECONFIG's, or one of this machine

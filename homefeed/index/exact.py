@@ -36,8 +36,7 @@ def top_rows(
             places = _largest(best_scores, depth)
             best_rows = np.take_along_axis(best_rows, places, 1)
             best_scores = np.take_along_axis(best_scores, places, 1)
-    order = np.lexsort((best_rows, -best_scores), axis=1)
-    return np.take_along_axis(best_rows, order, 1), np.take_along_axis(best_scores, order, 1)
+    return _best_first(best_rows, best_scores)
 
 
 def _largest(scores: np.ndarray, depth: int) -> np.ndarray:
@@ -46,6 +45,21 @@ def _largest(scores: np.ndarray, depth: int) -> np.ndarray:
     if cut <= 0:
         return np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
     return np.argpartition(scores, cut, axis=1)[:, cut:]
+
+
+def _best_first(rows: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both by falling score, equal scores by row; sorts one integer for each pair.
+
+    That is several times faster than `np.lexsort`, which took a third of a search. The bits of a
+    float32 that is not negative sort as it does; those of a negative one sort the other way round.
+    """
+    # 0 is added as −0 and 0 are equal.
+    bits = (-scores + np.float32(0)).view(np.int32)
+    falling = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64)
+    order = np.sort(falling << 32 | rows, axis=1)
+    bits = (order >> 32).astype(np.int32)
+    in_order = -np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).view(np.float32)
+    return order & 0xFFFFFFFF, in_order
 
 
 def _pieces(blocks: Sequence[Block]) -> Iterator[Block]:

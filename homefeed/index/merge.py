@@ -1,6 +1,6 @@
 """Several sources' candidates become one list: equal turns, nothing twice."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -34,8 +34,11 @@ def round_robin(
     scores: list[float] = []
     origins: list[int] = []
     taken: set[int] = set()
+    # A batch looks as deep as its deepest query: what lies beyond a query's own depth is seldom
+    # reached, and to make Python numbers of it took as long as the turns.
+    depth = k + len(exclude)
     waiting = [
-        (source, zip(rows.tolist(), values.tolist(), signatures[rows].tolist(), strict=True))
+        (source, _listed(rows, values, signatures, depth))
         for source, (rows, values) in enumerate(sources)
     ]
     while waiting and len(found) < k:
@@ -54,3 +57,12 @@ def round_robin(
                 break
         waiting = still_waiting
     return Hits(tuple(found), tuple(scores), tuple(origins))
+
+
+def _listed(
+    rows: np.ndarray, scores: np.ndarray, signatures: np.ndarray, depth: int
+) -> Iterator[tuple[int, float, int]]:
+    """Row, score and signature of each candidate; those beyond a depth are made when asked for."""
+    for part in (slice(depth), slice(depth, None)):
+        own = rows[part]
+        yield from zip(own.tolist(), scores[part].tolist(), signatures[own].tolist(), strict=True)

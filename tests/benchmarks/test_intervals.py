@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.intervals import over_seeds, over_seeds_and_users
+from benchmarks.intervals import over_repeats, over_seeds, over_seeds_and_users
 
 
 def test_seeds_have_students_interval() -> None:
@@ -41,3 +41,20 @@ def test_intervals_hold_the_mean_over_both_seeds_and_users() -> None:
         num_held += found.low <= true_mean <= found.high
     # 95 % or a little more, as residuals count twice; three deviations of a thousand draws are 2 %.
     assert 930 <= num_held <= 990
+
+
+def test_repeats_have_the_median_between_the_least_and_the_greatest_of_six() -> None:
+    assert over_repeats(np.array([5.0, 1.0, 9.0, 2.0, 3.0, 4.0])) == (3.5, 1.0, 9.0)
+
+
+def test_five_repeats_are_too_few_for_an_interval() -> None:
+    assert over_repeats(np.array([5.0, 1.0, 9.0, 2.0, 3.0])) == (3.0, None, None)
+
+
+@pytest.mark.parametrize("num_repeats", [6, 9, 20])
+def test_the_interval_of_a_median_holds_as_often_as_it_promises(num_repeats: int) -> None:
+    rng = np.random.default_rng(0)
+    drawn = rng.exponential(size=(4000, num_repeats))
+    held = [over_repeats(values) for values in drawn]
+    share = np.mean([low <= np.log(2) <= high for _, low, high in held])
+    assert share > 0.945
