@@ -36,7 +36,8 @@ def look(store: str, channel: str) -> dsl.PipelineTask:
         channel: what stands for the release; may be empty.
 
     Returns:
-        The step, whose outputs are its `version` and the `profile` of its data.
+        The step, whose outputs are its `version`, the `store` that holds it, and the `profile` of
+        its data.
     """
     looked = look_at_production(store=store, channel=channel)
     prepare(looked, "Look at the release in production", HOUR)

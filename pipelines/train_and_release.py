@@ -239,7 +239,7 @@ def make_release(
         config=part["evaluation"],
         seed=part["seed"],
         production=production["version"],
-        store=store,
+        store=production["store"],
     )
     evaluated.after(compared)
     prepare(evaluated, "Evaluate the release", 6 * HOUR)

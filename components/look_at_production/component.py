@@ -6,9 +6,11 @@ from components.step import step
 
 
 @step
-def look_at_production(store: str, channel: str) -> NamedTuple(
-    "Production", [("version", str), ("profile", str)]
-):  # pyrefly: ignore[invalid-annotation]
+def look_at_production(
+    store: str,
+    channel: str,
+    # pyrefly: ignore[invalid-annotation]
+) -> NamedTuple("Production", [("version", str), ("store", str), ("profile", str)]):
     """Reads which release is in production, and the profile of the data that it was made of.
 
     It is a step of its own as what the store holds is no input: who compares with it knows it by
@@ -19,7 +21,8 @@ def look_at_production(store: str, channel: str) -> NamedTuple(
         channel: what stands for the release; may be empty.
 
     Returns:
-        `version` of the release, and `profile` as JSON; each empty where there is none.
+        `version` of the release, the `store` that holds it, and its `profile` as JSON; each empty
+        where there is none.
     """
     from homefeed.stage import stage
 
@@ -30,4 +33,5 @@ def look_at_production(store: str, channel: str) -> NamedTuple(
 
         version = previous.find_version(store, channel)
         profile = previous.fetch_profile(store, version)
-        return version, "" if profile is None else msgspec.json.encode(profile).decode()
+        text = "" if profile is None else msgspec.json.encode(profile).decode()
+        return version, store if version else "", text

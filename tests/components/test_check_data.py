@@ -71,4 +71,4 @@ def test_refused_data_leave_a_report(
 
 def test_without_a_store_nothing_is_in_production() -> None:
     component: Any = look_at_production
-    assert component.python_func("", "production") == ("", "")
+    assert component.python_func("", "production") == ("", "", "")
