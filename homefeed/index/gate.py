@@ -7,7 +7,9 @@ from homefeed.index.exact import top_rows
 from homefeed.index.postings import Subset
 
 NOISE = 0.5
-"""Length of the noise beside a unit vector: queries near pins but not on them, as users are."""
+"""Length of the noise beside the pins' mean distance from their centre: queries are near pins but
+not on them, as users are. Towers may put all pins into a narrow cone, and a query outside of it
+has neighbours that no user has."""
 SEED = 0
 
 
@@ -33,8 +35,8 @@ class Gate:
         chosen = rng.choice(len(near), min(num_queries, len(near)), replace=False)
         queries = vectors[near[np.sort(chosen)]]
         noise = rng.standard_normal(queries.shape, np.float32)
-        lengths = np.linalg.norm(queries, axis=1, keepdims=True)
-        noise *= NOISE * lengths / np.linalg.norm(noise, axis=1, keepdims=True)
+        spread = np.linalg.norm(queries - queries.mean(axis=0), axis=1).mean()
+        noise *= NOISE * spread / np.linalg.norm(noise, axis=1, keepdims=True)
         self._queries = queries + noise
         self._k = min(k, subset.num_rows)
         self._subset = subset

@@ -126,3 +126,19 @@ def test_an_index_from_before_searches_filters_as_everything_else(
     write_manifest(folder, msgspec.structs.replace(manifest, details=details))
     assert "num_filtered_probes" not in read_manifest(folder, "index").details
     assert SearchEngine.load(folder).search(query) == expected
+
+
+def test_pins_in_a_narrow_cone_are_asked_for_from_within_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((60, DIMENSION))
+    around = unit(centres[rng.integers(60, size=NUM_PINS)] + rng.normal(0, 0.3, (NUM_PINS, 32)))
+    corpus = write_corpus(tmp_path / "corpus", [[] for _ in around])
+    recalls = []
+    for name, vectors in (("around", around), ("cone", unit(around + 8 * np.eye(1, DIMENSION)))):
+        embeddings = write_embeddings(tmp_path / name, vectors)
+        config = IndexConfig(kind="ivf", recall_k=50, min_recall=0.0)
+        details = build_index(corpus, [embeddings], config, tmp_path / f"index_{name}").details
+        recalls.append(details["recall"])
+    # Noise of the vectors' own length would leave three quarters.
+    assert recalls == pytest.approx([recalls[0]] * 2, abs=0.03)
+    assert min(recalls) > 0.9
