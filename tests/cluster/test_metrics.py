@@ -14,6 +14,7 @@ from tests.kubectl import kubectl, needs_cluster
 
 SCRAPE_SECONDS = 60
 TORCHSERVE, SIDECAR = "torchserve", "faiss"
+CONTAINERS = (TORCHSERVE, SIDECAR, "follow-release")
 STAGES = {
     "homefeed_retrieval_stage_seconds": {"hydrate", "encode", "tower", "search", "merge", "total"},
     "homefeed_sidecar_stage_seconds": {"queue", "search"},
@@ -60,11 +61,11 @@ def test_memory_of_each_container(service: Service, traffic: Traffic, figures: F
         top = kubectl("top", "pods", "--containers", "--no-headers", "--namespace",
                       service.namespace)  # fmt: skip
         rows = [line.split() for line in top.splitlines() if line.startswith(OBJECTS)]
-        if len(rows) == 4:
+        if len(rows) == 2 * len(CONTAINERS):
             break
         assert time.monotonic() < deadline, top
         time.sleep(1)
-    for container in (TORCHSERVE, SIDECAR):
+    for container in CONTAINERS:
         used = [int(row[3].removesuffix("Mi")) for row in rows if row[1] == container]
         assert len(used) == 2
         figures.add(f"container {container}", "memory after traffic", max(used), "MiB")
