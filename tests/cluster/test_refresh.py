@@ -45,6 +45,11 @@ def followed(service: Service, client: Client, store: Path, demo: Demo) -> Itera
     code, complaint = service.helm("upgrade", "--timeout", "3m", *FOLLOW)
     assert code == 0, complaint + service.explain()
     service.settle()
+    # Pods that end answer for a while, and would be taken for those that run.
+    wait_until(
+        service,
+        lambda: all("deletionTimestamp" not in pod["metadata"] for pod in service.pods()),
+    )
     yield
     publish(client, store)
     wait_for_version(service, client, demo, demo.version)
