@@ -18,7 +18,7 @@ class Plan(NamedTuple):
 
     num_repeats: int = 6
     """Six are the fewest whose median has an interval."""
-    seconds: float = 3.0
+    seconds: float = 2.0
     """Of load, for each configuration in each repeat."""
     connections: tuple[int, ...] = (1, 4, 16, 64)
     num_users: int = 1000
