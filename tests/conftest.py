@@ -13,6 +13,11 @@ from homefeed.events.importing import import_events
 from tests.data_fixtures import TINY_FEATURES, write_tiny_log
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # By far the longest test would come last, and the other workers would wait for it.
+    items.sort(key=lambda item: item.path.name != "test_engines.py")
+
+
 @pytest.fixture(scope="session")
 def tiny_log(tmp_path_factory: pytest.TempPathFactory) -> EventsConfig:
     """A small log in Parquet, as the events section that imports it."""

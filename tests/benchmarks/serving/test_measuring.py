@@ -27,10 +27,9 @@ def by_experiment(records: Iterable[Record]) -> dict[str, dict[tuple[str, str], 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("corpus", [OWN, GROWN], ids=lambda corpus: corpus.title)
-def test_all_servers_answer_under_load(corpus: Corpus, releases: Releases, work: Path) -> None:
+def test_all_servers_answer_under_load(releases: Releases, work: Path) -> None:
     pytest.importorskip("fastapi")
-    found = by_experiment(measure_rest(corpus, releases, PLAN, work))
+    found = by_experiment(measure_rest(GROWN, releases, PLAN, work))
     cells = found[LOAD]
     names = {name for name, _ in cells}
     assert len(names) == (3 * 2 + 1) * len(PLAN.connections)
@@ -40,7 +39,7 @@ def test_all_servers_answer_under_load(corpus: Corpus, releases: Releases, work:
         assert 0 < cells[name, "p50"] <= cells[name, "p99"]
     stages = found[STAGES]
     for connections in PLAN.connections:
-        name = f"{corpus.title}, filtered, {connections}"
+        name = f"grown, filtered, {connections}"
         assert 1 <= stages[name, "batch"] <= connections
         parts = [stages[name, part] for part in ("hydrate", "encode", "tower", "search", "merge")]
         assert sum(parts) <= stages[name, "total"]
