@@ -1,17 +1,20 @@
 """Runs experiments and writes `docs/results/<experiment>.json` and the tables in `docs/results.md`.
 
     python -m benchmarks.run [EXPERIMENT ...] [--only CONFIGURATION ...] [--seeds N] [--work FOLDER]
+                             [--processes N]
 
-Without a name all experiments are run. What is done is kept in the work folder, so the command goes
-on where it was interrupted; a run is done anew when its sections, its data or the code that it
-depends on changed.
+Without a name all experiments are run. Where there is no GPU, a training runs on each core. What is
+done is kept in the work folder, so the command goes on where it was interrupted; a run is done anew
+when its sections, its data or the code that it depends on changed.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from benchmarks.config import BASES, baseline_names, experiment_paths, read_experiment
@@ -19,6 +22,7 @@ from benchmarks.records import make_records
 from benchmarks.runs import Outcome, Runs
 from benchmarks.throughput import NAME as THROUGHPUT
 from benchmarks.throughput import measure_throughput
+from benchmarks.trainings import run_trainings
 from homefeed.evaluation.markdown import fill_parts
 from homefeed.evaluation.results import RESULTS_FOLDER, make_measured_table, write_results
 
@@ -33,6 +37,7 @@ def run_experiment(
     only: Sequence[str] = (),
     num_seeds: int | None = None,
     bases: Path = BASES,
+    num_processes: int = 1,
 ) -> Path:
     """Runs one experiment, or what is left of it.
 
@@ -43,6 +48,7 @@ def run_experiment(
         only: configurations and baselines; all without any.
         num_seeds: instead of the experiment's own.
         bases: folder of its base.
+        num_processes: that train at once.
 
     Returns:
         The file with the records.
@@ -64,6 +70,14 @@ def run_experiment(
         for seed in (seeds if each in sections or experiment.is_resplit else seeds[:1])
     ]
     runs, outcomes = Runs(work), dict[str, list[Outcome]]()
+    # Configurations that differ in what is asked of their towers share a training.
+    trainings = {
+        training.output: training
+        for each, seed in planned
+        if each in sections
+        and (training := runs.training(each, experiment, sections[each], seed)) is not None
+    }
+    run_trainings(list(trainings.values()), num_processes)
     with tqdm(planned, desc=name, unit="run") as progress:
         for each, seed in progress:
             progress.set_postfix_str(f"{each}, seed {seed}")
@@ -80,6 +94,11 @@ def run_experiment(
         output.unlink(missing_ok=True)
     write_results(output, make_records(name, experiment, outcomes))
     return output
+
+
+def _processes() -> int:
+    """Trainings at once: one for each core, or one that has the GPU to itself."""
+    return 1 if torch.cuda.is_available() else len(os.sched_getaffinity(0))
 
 
 def _write_tables() -> None:
@@ -99,6 +118,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT")
     parser.add_argument("--only", nargs="+", default=[], metavar="CONFIGURATION")
     parser.add_argument("--seeds", type=int, metavar="N", help="instead of the experiment's own")
+    parser.add_argument(
+        "--processes", type=int, default=_processes(), metavar="N", help="that train at once"
+    )
     parser.add_argument("--work", type=Path, default=WORK, help=f"by default {WORK}")
     parser.add_argument("--results", type=Path, default=RESULTS_FOLDER)
     given = parser.parse_args(arguments)
@@ -112,7 +134,14 @@ def main(arguments: Sequence[str]) -> None:
                 records = measure_throughput(given.work)
                 write_results(given.results / f"{name}.json", records)
             else:
-                run_experiment(paths[name], given.work, given.results, given.only, given.seeds)
+                run_experiment(
+                    paths[name],
+                    given.work,
+                    given.results,
+                    given.only,
+                    given.seeds,
+                    num_processes=given.processes,
+                )
             if given.results == RESULTS_FOLDER:
                 _write_tables()
     except (ValueError, RuntimeError) as error:

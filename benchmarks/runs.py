@@ -16,6 +16,7 @@ from benchmarks.config import Experiment, Sections
 from benchmarks.data import DATASET_CODE, Data
 from benchmarks.keys import key_of
 from benchmarks.measure import Measured, measure_ranking, measure_towers
+from benchmarks.trainings import Training
 from homefeed.contracts import read_manifest
 from homefeed.dataset.layout import DATASET, TRAIN
 from homefeed.evaluation.offline import OfflineTest
@@ -24,7 +25,6 @@ from homefeed.evaluation.truth import read_truth
 from homefeed.export.plain import round_ids
 from homefeed.towers.layout import TOWERS
 from homefeed.towers.load import load_towers
-from homefeed.towers.train import train_towers
 
 TRAINING_CODE = (
     *DATASET_CODE,
@@ -79,31 +79,27 @@ class Runs:
         self._work, self._data = work, Data(work)
         self._tests: dict[tuple[Path, tuple[str, ...] | None], OfflineTest] = {}
 
+    def training(
+        self, name: str, experiment: Experiment, sections: Sections, seed: int
+    ) -> Training | None:
+        """What the run of a configuration still has to train; None where its towers are there."""
+        needed = self._training(name, experiment, sections, seed)
+        is_there = self._read(_run_key(needed, experiment, sections)) is not None
+        return None if is_there or _is_trained(needed) else needed
+
     def towers(self, name: str, experiment: Experiment, sections: Sections, seed: int) -> Outcome:
         """The run of a configuration."""
-        split_seed = seed if experiment.is_resplit else SPLIT_SEED
-        dataset = self._data.dataset(sections, split_seed)
-        ids = experiment.id_tables[sections.ids] if sections.ids is not None else None
-        ids_folder = self._data.ids(ids, dataset) if ids is not None else None
-        fingerprint = read_manifest(dataset, DATASET).fingerprint
-        facts = (fingerprint, ids, sections.towers, sections.training, seed)
-        trained = key_of(*facts, code=TRAINING_CODE)
-        asked = (sections.ranking, experiment.metrics, experiment.learned)
-        key = key_of(trained, *asked, code=TEST_CODE)
+        needed = self._training(name, experiment, sections, seed)
+        key = _run_key(needed, experiment, sections)
         if (done := self._read(key)) is not None:
             return msgspec.structs.replace(done, configuration=name)
-        folder = self._work / f"towers-{trained}"
-        if not (folder / "manifest.json").is_file():
-            saved = self._work / "checkpoints" / trained
-            saved.mkdir(parents=True, exist_ok=True)
-            train_towers(
-                dataset, sections.towers, sections.training, seed, folder, saved, ids_folder
-            )
-        test = self._test(dataset, experiment)
-        own = load_towers(folder, test.encoder)
+        if not _is_trained(needed):
+            needed.run()
+        test = self._test(needed.dataset, experiment)
+        own = load_towers(needed.output, test.encoder)
         round_ids(own)
         measured = measure_towers(test, own, experiment.metrics, sections.ranking)
-        details = read_manifest(folder, TOWERS).details
+        details = read_manifest(needed.output, TOWERS).details
         about = {each: details[each] for each in ("best_epoch", "validation", "num_parameters")}
         return self._write(key, name, seed, test, measured, about)
 
@@ -132,6 +128,25 @@ class Runs:
             ranking, chosen = found["ranking"], json.loads(str(found["chosen"]))
         measured = measure_ranking(test, ranking, experiment.metrics)
         return self._write(key, name, seed, test, measured, {"chosen": chosen})
+
+    def _training(
+        self, name: str, experiment: Experiment, sections: Sections, seed: int
+    ) -> Training:
+        dataset = self._data.dataset(sections, seed if experiment.is_resplit else SPLIT_SEED)
+        ids = experiment.id_tables[sections.ids] if sections.ids is not None else None
+        fingerprint = read_manifest(dataset, DATASET).fingerprint
+        facts = (fingerprint, ids, sections.towers, sections.training, seed)
+        key = key_of(*facts, code=TRAINING_CODE)
+        return Training(
+            name=f"{name}, seed {seed}",
+            dataset=dataset,
+            ids=self._data.ids(ids, dataset) if ids is not None else None,
+            towers=sections.towers,
+            training=sections.training,
+            seed=seed,
+            output=self._work / f"towers-{key}",
+            checkpoints=self._work / "checkpoints" / key,
+        )
 
     def _test(self, dataset: Path, experiment: Experiment) -> OfflineTest:
         """The data set's test split; the last one is kept, as runs mostly share it."""
@@ -172,6 +187,16 @@ class Runs:
         draft.write_bytes(msgspec.json.format(msgspec.json.encode(outcome), indent=2))
         draft.rename(folder / f"{key}.json")
         return outcome
+
+
+def _is_trained(training: Training) -> bool:
+    return (training.output / "manifest.json").is_file()
+
+
+def _run_key(training: Training, experiment: Experiment, sections: Sections) -> str:
+    trained = training.output.name.removeprefix("towers-")
+    asked = (sections.ranking, experiment.metrics, experiment.learned)
+    return key_of(trained, *asked, code=TEST_CODE)
 
 
 def _learned(experiment: Experiment) -> tuple[str, ...] | None:

@@ -13,9 +13,12 @@ BASELINES = ["popularity", "decayed popularity", "EASE", "iALS"]
 CONFIGURATIONS = ["plain", "conditioned", "conditioned, filtered"]
 
 
-def run(folder: Path, only: Sequence[str] = (), num_seeds: int | None = None) -> Path:
-    path, bases = folder / "small.yaml", folder / "bases"
-    return run_experiment(path, folder / "work", folder / "results", only, num_seeds, bases)
+def run(
+    folder: Path, only: Sequence[str] = (), num_seeds: int | None = None, num_processes: int = 1
+) -> Path:
+    path, bases, work = folder / "small.yaml", folder / "bases", folder / "work"
+    results = work.parent / "results"
+    return run_experiment(path, work, results, only, num_seeds, bases, num_processes)
 
 
 def test_an_experiment_is_run_once_and_reported(folder: Path) -> None:
@@ -63,6 +66,28 @@ def test_what_was_run_is_not_run_again(folder: Path) -> None:
     assert len(again) == 4
     assert again.items() >= kept.items()
     assert {each.configuration for each in read_results(path)} == {"plain", "EASE", "plain − EASE"}
+
+
+def test_towers_trained_side_by_side_are_the_same(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = read_results(run(folder, only=["plain"]))
+    (folder / "work").rename(folder / "earlier")
+    beside = read_results(run(folder, only=["plain"], num_processes=2))
+    assert capsys.readouterr().out.count("trained plain, seed") == 2
+    assert [each.value for each in beside] == pytest.approx([each.value for each in alone])
+    # And they are not trained again.
+    run(folder, only=["plain"], num_processes=2)
+    assert "trained" not in capsys.readouterr().out
+
+
+def test_a_training_that_fails_beside_others_says_why(folder: Path) -> None:
+    path = folder / "small.yaml"
+    raw = msgspec.yaml.decode(path.read_bytes())
+    raw["configurations"]["plain"] = {"training": {"objective": {"kind": "full_softmax"}}}
+    path.write_bytes(msgspec.yaml.encode(raw))
+    with pytest.raises(ValueError, match="scores the whole catalogue"):
+        run(folder, only=["plain"], num_processes=2)
 
 
 def test_other_sections_are_other_runs(folder: Path) -> None:
