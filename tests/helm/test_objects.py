@@ -37,15 +37,16 @@ def test_lint(values: Any) -> None:
 
 
 @pytest.mark.parametrize("native", ["true", "false"])
-@pytest.mark.parametrize("values", ["minimal", "s3"])
+@pytest.mark.parametrize("values", ["canary", "minimal", "s3"])
 def test_templates(values: str, native: str) -> None:
     kinds = [each["kind"] for each in Rendered(values, f"--set=sidecar.native={native}").objects]
     assert {"ConfigMap", "Deployment", "Pod", "PodDisruptionBudget", "Service",
             "ServiceAccount"} <= set(kinds)  # fmt: skip
 
 
-def test_both_files_of_values_are_tested() -> None:
-    assert [path.name for path in CI_VALUES] == ["minimal-values.yaml", "s3-values.yaml"]
+def test_every_file_of_values_is_tested() -> None:
+    names = ["canary-values.yaml", "minimal-values.yaml", "s3-values.yaml"]
+    assert [path.name for path in CI_VALUES] == names
 
 
 def test_labels_select_the_deployments_pods_alone(rendered: Rendered) -> None:
@@ -185,7 +186,7 @@ def test_prometheus_can_find_the_pods_without_a_service() -> None:
 
 def test_what_is_off_is_not_there(minimal: Rendered) -> None:
     kinds = {each["kind"] for each in minimal.objects}
-    assert not kinds & {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
+    assert not kinds & {"ServiceMonitor", "PodMonitor", "PrometheusRule", "HTTPRoute"}
     settings = "podDisruptionBudget.enabled=false,serviceAccount.create=false"
     bare = Rendered("minimal", "--set", settings)
     kinds = {each["kind"] for each in bare.objects}
