@@ -203,23 +203,23 @@ def _extrapolated(
     large, dimension = int(measured["large pins"].value), int(measured["dimensions"].value)
     if demand.pins not in (SMALL_PINS, large):
         how = (
-            "an exact search takes time in proportion to its pins"
+            "an exact search is taken to cost in proportion to its pins"
             if _is_exact(demand.pins)
-            else "an approximate search takes time by the square root of its pins, as the lists "
-            "grow, and recall stays"
+            else "an approximate search is taken to cost by the square root of its pins, as lists "
+            "grow, and to find as much"
         )
         yield f"{demand.pins:,} pins: measured are {SMALL_PINS:,} and {large:,}; {how}"
     if demand.dimension != dimension:
         yield (
             f"{demand.dimension} dimensions: measured are {dimension}; time and bytes of the "
-            "search are in proportion"
+            "search are taken to be in proportion"
         )
     if demand.cpus != 1:
-        yield f"cpus: {demand.cpus}: measured is 1; a pod answers in proportion"
+        yield f"cpus: {demand.cpus}: measured is 1; a pod is taken to answer in proportion"
     if any(setup.shards > 1 for setup in setups):
         yield (
             "shards: homefeed has none; each takes a search, and each beyond the first what a "
             "sidecar takes beyond its engine"
         )
     if any(setup.vectors != "32 bits" for setup in setups):
-        yield "8 bits: homefeed stores 32; as fast, and recall stays"
+        yield "8 bits: homefeed stores 32; taken to be as fast and to find as much"

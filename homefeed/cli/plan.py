@@ -89,7 +89,7 @@ def _say_notes(plan: Plan) -> None:
         f"{plain.value:,.0f}."
     )
     say(
-        f"measured: {plain.value:,.0f} requests a second at {pins:,.0f} pins on 16 connections, p99 "
+        f"measured: {plain.value:,.0f} requests a second at {pins:,.0f} pins, 16 connections, p99 "
         f"{p99:.0f} ms; {cores(plain)} cores, which the load shared"
     )
     table = make_table("input", "value", "from", right=("value",), title="Measured inputs")
