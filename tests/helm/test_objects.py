@@ -37,7 +37,7 @@ def test_lint(values: Any) -> None:
 
 
 @pytest.mark.parametrize("native", ["true", "false"])
-@pytest.mark.parametrize("values", ["canary", "minimal", "s3"])
+@pytest.mark.parametrize("values", ["canary", "minimal", "redis", "s3"])
 def test_templates(values: str, native: str) -> None:
     kinds = [each["kind"] for each in Rendered(values, f"--set=sidecar.native={native}").objects]
     assert {"ConfigMap", "Deployment", "Pod", "PodDisruptionBudget", "Service",
@@ -45,8 +45,8 @@ def test_templates(values: str, native: str) -> None:
 
 
 def test_every_file_of_values_is_tested() -> None:
-    names = ["canary-values.yaml", "minimal-values.yaml", "s3-values.yaml"]
-    assert [path.name for path in CI_VALUES] == names
+    names = ["canary", "minimal", "redis", "s3"]
+    assert [path.name for path in CI_VALUES] == [f"{name}-values.yaml" for name in names]
 
 
 def test_labels_select_the_deployments_pods_alone(rendered: Rendered) -> None:
@@ -231,7 +231,7 @@ def test_the_affinity_that_values_advise_keeps_pods_on_one_node() -> None:
     assert "affinity" not in Rendered("minimal").pod
     (term,) = chart.pod["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     assert term["topologyKey"] == "kubernetes.io/hostname"
-    labels = chart.one("Deployment")["spec"]["template"]["metadata"]["labels"]
+    labels = chart.one("Deployment")["spec"]["selector"]["matchLabels"]
     named = {**labels, "app.kubernetes.io/instance": "home"}
     assert term["labelSelector"]["matchLabels"] == named
 

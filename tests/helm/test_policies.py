@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.helm.chart import template
+from tests.helm.chart import CI_VALUES, template
 from tests.tools import chart_check
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
-ALL_VALUES = ("canary", "minimal", "s3")
+ALL_VALUES = [path.name.removesuffix("-values.yaml") for path in CI_VALUES]
 FILES = [f"{values}.yaml" for values in ALL_VALUES]
 CUSTOM = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "HTTPRoute"}
 EXCEPTIONS = yaml.safe_load((Path(__file__).parent / "policy_exceptions.yaml").read_text())
