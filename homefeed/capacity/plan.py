@@ -181,7 +181,9 @@ def _setup(
     disk = KEPT_RELEASES * (pins * pin_bytes + demand.users * measured["user bytes"].value)
     reserved = pods * (SERVERS * demand.cpus + FOLLOW_CPUS)
     memory = pods * pod_bytes / GIB
-    cost = prices and HOURS_A_MONTH * (reserved * prices.core_hour + memory * prices.gib_hour)
+    cost = None
+    if prices is not None:
+        cost = HOURS_A_MONTH * (reserved * prices.core_hour + memory * prices.gib_hour)
     return Setup(
         vectors=vectors,
         shards=shards,

@@ -29,9 +29,8 @@ LARGE = 1_000_000
 
 
 def plan(prices: Prices | None = None, **demand: Any) -> Plan:
-    return make_plan(
-        Demand(**{"pins": LARGE, "requests_per_second": 100.0, **demand}), MEASURED, prices
-    )
+    wanted: dict[str, Any] = {"pins": LARGE, "requests_per_second": 100.0, **demand}
+    return make_plan(Demand(**wanted), MEASURED, prices)
 
 
 def built(**demand: Any) -> Setup:
