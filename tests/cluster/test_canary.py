@@ -13,6 +13,7 @@ from tests.cluster.figures import Figures
 from tests.cluster.pods import STORE, Client
 from tests.cluster.prometheus import query
 from tests.cluster.service import OBJECTS, Service
+from tests.cluster.test_refresh import wait_until
 from tests.kubectl import needs_cluster
 
 SCRAPE_SECONDS = 60
@@ -42,9 +43,7 @@ def track(pod: dict[str, Any]) -> str:
 
 
 def tracks(service: Service) -> list[str]:
-    """The track of every pod that is to stay."""
-    pods = (pod for pod in service.pods() if "deletionTimestamp" not in pod["metadata"])
-    return sorted(track(pod) for pod in pods)
+    return sorted(map(track, service.pods()))
 
 
 def versions(traffic: Traffic) -> list[str]:
@@ -99,11 +98,11 @@ def test_a_canary_is_promoted_and_no_request_notices(
     with traffic.flowing():
         code, complaint = service.helm("upgrade", *ALONE, "--set", f"release.version={canary}")
         assert code == 0, complaint + service.explain()
-        service.settle()
+        # Pods that end answer for a while; until they are gone.
+        wait_until(service, lambda: tracks(service) == ["stable", "stable"])
     answered = versions(traffic)
     assert set(answered) == {demo.version, canary}
     assert answered[-1] == canary
-    assert tracks(service) == ["stable", "stable"]
     figures.add("canary promoted", "requests", len(answered), "")
     figures.add("canary promoted", "failed requests", traffic.failed(), "")
 
@@ -117,7 +116,7 @@ def test_a_canary_is_taken_back_and_no_request_notices(
     with traffic.flowing():
         code, complaint = service.helm("upgrade", *ALONE)
         assert code == 0, complaint + service.explain()
-        service.settle()
+        wait_until(service, lambda: tracks(service) == ["stable", "stable"])
     answered = versions(traffic)
     assert set(answered) == {demo.version, canary}
     assert answered[-1] == demo.version
