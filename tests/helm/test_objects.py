@@ -70,6 +70,27 @@ def test_every_object_is_labelled_and_in_the_namespace(rendered: Rendered) -> No
             assert metadata["labels"]["app.kubernetes.io/instance"] == "demo"
 
 
+def test_two_installations_share_a_namespace_and_nothing_in_it(s3: Rendered) -> None:
+    values = str(CHART / "ci" / "s3-values.yaml")
+    finished = run_helm("template", "other", str(CHART), "--namespace", NAMESPACE, "-f", values)
+    others = [each for each in yaml.safe_load_all(finished.stdout) if each]
+    assert len(others) == len(s3.objects)
+
+    def named(objects: list[dict[str, Any]]) -> set[tuple[str, str]]:
+        return {(each["kind"], each["metadata"]["name"]) for each in objects}
+
+    assert not named(others) & named(s3.objects)
+    pod = s3.one("Deployment")["spec"]["template"]["metadata"]["labels"]
+    selectors = [
+        spec[key].get("matchLabels", spec[key])
+        for spec in (each["spec"] for each in others if "spec" in each)
+        for key in ("selector", "podSelector")
+        if key in spec
+    ]
+    assert len(selectors) == 6
+    assert not any(each.items() <= pod.items() for each in selectors)
+
+
 def test_containers_meet_restricted_pod_security_and_cannot_write(rendered: Rendered) -> None:
     for pod in rendered.pod_specs:
         security = pod["securityContext"]
