@@ -78,6 +78,7 @@ generate: $(INSTALLED) ## Write the generated files again: compiled pipelines, r
 	@$(BIN)/python -m pipelines.compile
 	@$(BIN)/python -m homefeed.cli.reference docs/recipes.md
 	@$(BIN)/python -m serving.client.openapi docs/openapi.json
+	@$(BIN)/python -m homefeed.capacity.measured
 	@$(BIN)/python -m homefeed.evaluation.results README.md docs/*.md
 
 lock: $(INSTALLED) ## Resolve requirements/*.in into requirements/*.txt again

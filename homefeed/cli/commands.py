@@ -153,6 +153,37 @@ def sweep_corpus(
 
 
 @app.command()
+def plan(
+    pins: Annotated[float, typer.Option(help="Of the corpus; 1e8 is taken too, up to 1e9.")],
+    qps: Annotated[float, typer.Option(help="Requests a second at the peak.")],
+    dimension: Annotated[int, typer.Option(help="Of the embeddings.")] = 64,
+    users: Annotated[float, typer.Option(help="Of the release's snapshot, on disk.")] = 0,
+    cpus: Annotated[int, typer.Option(help="Of each container, as the chart's cpus.")] = 1,
+    memory: Annotated[float, typer.Option(help="GiB that a pod may take; more is sharded.")] = 64,
+    core_hour: Annotated[
+        float | None, typer.Option(help="Price of a core for an hour; none reckons no cost.")
+    ] = None,
+    gib_hour: Annotated[
+        float | None, typer.Option(help="Price of a GiB of memory for an hour.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
+    """Reckon the pods, CPU and memory of a service from measured figures."""
+    from homefeed.capacity.plan import Demand
+    from homefeed.cli.plan import show_plan, whole
+
+    demand = Demand(
+        pins=whole("pins", pins),
+        requests_per_second=qps,
+        dimension=dimension,
+        users=whole("users", users),
+        cpus=cpus,
+        pod_memory_gib=memory,
+    )
+    show_plan(demand, core_hour, gib_hour, as_json)
+
+
+@app.command()
 def query(
     user: Annotated[str, typer.Argument(help="Id of a user; an unknown one is answered too.")],
     k: Annotated[int, typer.Option("--k", "-k", help="Most pins to return.")] = DEFAULT_K,

@@ -20,7 +20,19 @@ def test_version() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "demo", "run", "serve", "publish", "prune", "query", "compile", "submit", "schedule"],
+    [
+        "",
+        "demo",
+        "run",
+        "serve",
+        "publish",
+        "prune",
+        "plan",
+        "query",
+        "compile",
+        "submit",
+        "schedule",
+    ],
 )
 def test_help_of_every_command(command: str) -> None:
     finished = run_homefeed(*command.split(), "--help")

@@ -23,7 +23,9 @@ from tests.kubectl import kubectl, needs_cluster, new_namespace
 from tests.tools import chart_check
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT = (ROOT / "docs" / "deploy.md").read_text("utf-8")
+DOCUMENT, CANARY, CAPACITY = (
+    (ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("deploy", "canary", "capacity")
+)
 SHORT = (ROOT / "README.md").read_text("utf-8").split("## Deploy it")[1]
 
 
@@ -32,7 +34,8 @@ def shell_blocks(text: str) -> list[str]:
     return [textwrap.dedent(block) for block in found]
 
 
-LINES = [line for block in shell_blocks(DOCUMENT + SHORT) for line in block.splitlines()]
+TEXT = DOCUMENT + CANARY + CAPACITY + SHORT
+LINES = [line for block in shell_blocks(TEXT) for line in block.splitlines()]
 HOST = "http://localhost:8080"
 # Folders of the repository, so that a path can be told from other words with a slash.
 FOLDERS = "docs|helm|homefeed|images|manifests|pipelines|serving|tests"
@@ -112,12 +115,26 @@ def rendered(words: list[str]) -> list[dict[str, Any]]:
     command, name, chart, *_ = words
     options = values(words)
     if command == "upgrade":
-        assert "--reuse-values" in words
+        assert {"--reuse-values", "--reset-then-reuse-values"} & set(words)
         installed = next(words for words in HELM if "--set" in words)
         options = values(installed) + options
     finished = run_helm("template", name, chart, *options)
     assert finished.returncode == 0, finished.stderr
     return [each for each in yaml.safe_load_all(finished.stdout) if each]
+
+
+def test_the_values_of_the_canary_give_what_its_page_names(tmp_path: Path) -> None:
+    (text,) = re.findall(r"^```yaml\n(.*?)^```$", CANARY, re.MULTILINE | re.DOTALL)
+    (tmp_path / "values.yaml").write_text(text)
+    objects = rendered([*HELM[0], "--values", str(tmp_path / "values.yaml")])
+    (route,) = (each for each in objects if each["kind"] == "HTTPRoute")
+    (rule,) = route["spec"]["rules"]
+    assert {each["name"]: each["weight"] for each in rule["backendRefs"]} == {
+        "home-homefeed-retrieval-stable": 90,
+        "home-homefeed-retrieval-canary": 10,
+    }
+    path = rule["matches"][0]["path"]["value"]
+    assert f"`{path}`" in CANARY
 
 
 @pytest.mark.parametrize("words", HELM, ids=" ".join)

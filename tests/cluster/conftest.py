@@ -2,15 +2,18 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from homefeed.contracts import Column
+from homefeed.contracts import Column, new_version, write_manifest
 from homefeed.events.layout import USERS_FILE
+from homefeed.release.bundle import read_release_manifest
 from homefeed.release.store import ReleaseStore
 from tests.cluster.answers import Traffic
 from tests.cluster.figures import Figures
@@ -106,6 +109,21 @@ def image_run(
     for stage, seconds in {**run.stages, "the whole run": run.seconds}.items():
         figures.add(configuration, stage, seconds, "seconds")
     return run
+
+
+@pytest.fixture
+def refresh(demo: Demo, tmp_path: Path) -> Path:
+    """A store in a folder whose channel stands for a later release with the demo's contents.
+
+    So every answer is right by the same pins, whichever of the two gave it.
+    """
+    copy = shutil.copytree(demo.release, tmp_path / "release")
+    manifest = read_release_manifest(copy)
+    created_at = manifest.created_at + 60
+    version = new_version(created_at, manifest.fingerprint)
+    write_manifest(copy, msgspec.structs.replace(manifest, version=version, created_at=created_at))
+    ReleaseStore(str(tmp_path / "store")).publish(copy, "production")
+    return tmp_path / "store"
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cluster.conftest import Demo
 from tests.cluster.figures import Figures
-from tests.cluster.pods import Client, Node, client_pod
+from tests.cluster.pods import STORE, Client, Node, client_pod
 from tests.cluster.service import NAME, Images, installed, phases
 from tests.helm.chart import CI_VALUES, run_helm
 from tests.kubectl import kubectl, needs_cluster, new_namespace
@@ -55,7 +55,20 @@ def in_bucket(images: Images, client: Client, demo: Demo, store: Path) -> None:
     client.run("env", *variables, "python", "-c", FILL_S3, "/tmp")
 
 
-FILL = {"minimal": on_claim, "s3": in_bucket}
+def on_claim_twice(images: Images, client: Client, demo: Demo, store: Path) -> None:
+    """The store of ci/canary-values.yaml: its other channel stands for the same release."""
+    client.copy(store)
+    client.run("cp", f"{STORE}/channels/production.json", f"{STORE}/channels/canary.json")
+
+
+def without_redis(images: Images, client: Client, demo: Demo, store: Path) -> None:
+    """What ci/redis-values.yaml names, but no Redis: it never costs an answer."""
+    client.copy(store)
+    kubectl("create", "secret", "generic", "redis", "--namespace", client.namespace,
+            "--from-literal=password=secret")  # fmt: skip
+
+
+FILL = {"canary": on_claim_twice, "minimal": on_claim, "redis": without_redis, "s3": in_bucket}
 
 
 def everything(namespace: str) -> set[str]:
@@ -77,7 +90,8 @@ def test_the_chart_comes_up_is_tested_and_leaves_nothing(
         FILL[values](images, client, demo, store)
         before = everything(namespace)
         with installed(namespace, values, images) as service:
-            (pod,) = service.pods()
+            pods = service.pods()
+            assert len(pods) == (2 if values == "canary" else 1)
             tested = run_helm("test", NAME, "--namespace", namespace, "--logs", on_cluster=True)
             assert tested.returncode == 0, tested.stdout + tested.stderr
             (answer,) = client.ask(service.url, [{"user_id": demo.users[0]}])
@@ -91,5 +105,5 @@ def test_the_chart_comes_up_is_tested_and_leaves_nothing(
             assert time.monotonic() < deadline, left - before
             time.sleep(1)
     if values == "minimal":
-        for phase, seconds in phases(pod).items():
+        for phase, seconds in phases(pods[0]).items():
             figures.add("one pod, from its creation on", phase, seconds, "seconds")

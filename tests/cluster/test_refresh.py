@@ -1,16 +1,12 @@
 """A refresh that is published to the channel: pods that run take it, and no request notices."""
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from homefeed.contracts import new_version, write_manifest
-from homefeed.release.bundle import read_release_manifest
 from homefeed.release.store import ReleaseStore
 from tests.cluster.answers import Traffic
 from tests.cluster.conftest import Demo
@@ -22,21 +18,6 @@ from tests.kubectl import needs_cluster
 FOLLOW = ("--set", "replicaCount=2,release.followSeconds=2")
 SWAP_SECONDS = 180
 SERVERS = ("faiss", "torchserve", "follow-release")
-
-
-@pytest.fixture
-def refresh(demo: Demo, tmp_path: Path) -> Path:
-    """A store in a folder whose channel stands for a later release with the demo's contents.
-
-    So every answer is right by the same pins, whichever of the two gave it.
-    """
-    copy = shutil.copytree(demo.release, tmp_path / "release")
-    manifest = read_release_manifest(copy)
-    created_at = manifest.created_at + 60
-    version = new_version(created_at, manifest.fingerprint)
-    write_manifest(copy, msgspec.structs.replace(manifest, version=version, created_at=created_at))
-    ReleaseStore(str(tmp_path / "store")).publish(copy, "production")
-    return tmp_path / "store"
 
 
 @pytest.fixture

@@ -37,15 +37,16 @@ def test_lint(values: Any) -> None:
 
 
 @pytest.mark.parametrize("native", ["true", "false"])
-@pytest.mark.parametrize("values", ["minimal", "s3"])
+@pytest.mark.parametrize("values", ["canary", "minimal", "redis", "s3"])
 def test_templates(values: str, native: str) -> None:
     kinds = [each["kind"] for each in Rendered(values, f"--set=sidecar.native={native}").objects]
     assert {"ConfigMap", "Deployment", "Pod", "PodDisruptionBudget", "Service",
             "ServiceAccount"} <= set(kinds)  # fmt: skip
 
 
-def test_both_files_of_values_are_tested() -> None:
-    assert [path.name for path in CI_VALUES] == ["minimal-values.yaml", "s3-values.yaml"]
+def test_every_file_of_values_is_tested() -> None:
+    names = ["canary", "minimal", "redis", "s3"]
+    assert [path.name for path in CI_VALUES] == [f"{name}-values.yaml" for name in names]
 
 
 def test_labels_select_the_deployments_pods_alone(rendered: Rendered) -> None:
@@ -67,6 +68,27 @@ def test_every_object_is_labelled_and_in_the_namespace(rendered: Rendered) -> No
         if not metadata["name"].endswith("-extra"):
             assert metadata["labels"]["app.kubernetes.io/managed-by"] == "Helm"
             assert metadata["labels"]["app.kubernetes.io/instance"] == "demo"
+
+
+def test_two_installations_share_a_namespace_and_nothing_in_it(s3: Rendered) -> None:
+    values = str(CHART / "ci" / "s3-values.yaml")
+    finished = run_helm("template", "other", str(CHART), "--namespace", NAMESPACE, "-f", values)
+    others = [each for each in yaml.safe_load_all(finished.stdout) if each]
+    assert len(others) == len(s3.objects)
+
+    def named(objects: list[dict[str, Any]]) -> set[tuple[str, str]]:
+        return {(each["kind"], each["metadata"]["name"]) for each in objects}
+
+    assert not named(others) & named(s3.objects)
+    pod = s3.one("Deployment")["spec"]["template"]["metadata"]["labels"]
+    selectors = [
+        spec[key].get("matchLabels", spec[key])
+        for spec in (each["spec"] for each in others if "spec" in each)
+        for key in ("selector", "podSelector")
+        if key in spec
+    ]
+    assert len(selectors) == 6
+    assert not any(each.items() <= pod.items() for each in selectors)
 
 
 def test_containers_meet_restricted_pod_security_and_cannot_write(rendered: Rendered) -> None:
@@ -185,7 +207,7 @@ def test_prometheus_can_find_the_pods_without_a_service() -> None:
 
 def test_what_is_off_is_not_there(minimal: Rendered) -> None:
     kinds = {each["kind"] for each in minimal.objects}
-    assert not kinds & {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
+    assert not kinds & {"ServiceMonitor", "PodMonitor", "PrometheusRule", "HTTPRoute"}
     settings = "podDisruptionBudget.enabled=false,serviceAccount.create=false"
     bare = Rendered("minimal", "--set", settings)
     kinds = {each["kind"] for each in bare.objects}
@@ -230,7 +252,7 @@ def test_the_affinity_that_values_advise_keeps_pods_on_one_node() -> None:
     assert "affinity" not in Rendered("minimal").pod
     (term,) = chart.pod["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     assert term["topologyKey"] == "kubernetes.io/hostname"
-    labels = chart.one("Deployment")["spec"]["template"]["metadata"]["labels"]
+    labels = chart.one("Deployment")["spec"]["selector"]["matchLabels"]
     named = {**labels, "app.kubernetes.io/instance": "home"}
     assert term["labelSelector"]["matchLabels"] == named
 

@@ -15,6 +15,11 @@ from tests.kubectl import kubectl, needs_cluster, new_namespace, run_kubectl
 
 DRY_RUN = ("apply", "--dry-run=server", "--validate=strict")
 BY_PODS = ("--set", "serviceMonitor.enabled=false,podMonitor.enabled=true")
+OPERATOR = "monitoring.coreos.com"
+CUSTOM = {
+    **dict.fromkeys(("ServiceMonitor", "PodMonitor", "PrometheusRule"), OPERATOR),
+    "HTTPRoute": "gateway.networking.k8s.io",
+}
 TOGETHER = {
     "requiredDuringSchedulingIgnoredDuringExecution": [
         {
@@ -82,8 +87,8 @@ def test_the_api_server_takes_every_object(
     name = values.name.removesuffix("-values.yaml")
     rendered = template(name, "--namespace", namespace, *options)
     objects = [each for each in yaml.safe_load_all(rendered) if each]
-    for kind in ("ServiceMonitor", "PodMonitor", "PrometheusRule"):
-        definition = f"{kind.lower()}s.monitoring.coreos.com"
+    for kind, group in CUSTOM.items():
+        definition = f"{kind.lower()}s.{group}"
         is_there = kubectl("get", "crd", definition, "--ignore-not-found")
         if f"kind: {kind}\n" in rendered and not is_there:
             pytest.skip(f"the cluster has no {kind}")

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.helm.chart import template
+from tests.helm.chart import CI_VALUES, template
 from tests.tools import chart_check
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
-OF_THE_OPERATOR = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
+ALL_VALUES = [path.name.removesuffix("-values.yaml") for path in CI_VALUES]
+FILES = [f"{values}.yaml" for values in ALL_VALUES]
+CUSTOM = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "HTTPRoute"}
 EXCEPTIONS = yaml.safe_load((Path(__file__).parent / "policy_exceptions.yaml").read_text())
 
 # The oldest that the chart takes, the oldest with native sidecars, the one it is tested on, and
@@ -22,18 +24,18 @@ VERSIONS = [("1.25", "false"), ("1.29", "true"), ("1.34", "true"), ("1.37", "tru
 def test_the_schemas_of_kubernetes(version: str, native: str, tmp_path: Path) -> None:
     options = ("--kube-version", version, "--set", f"sidecar.native={native}")
     kinds: list[str] = []
-    for values in ("minimal", "s3"):
+    for values in ALL_VALUES:
         rendered = template(values, *options)
         (tmp_path / f"{values}.yaml").write_text(rendered)
         kinds += [each["kind"] for each in yaml.safe_load_all(rendered)]
     finished = chart_check(
         "kubernetes_validate",
-        *("--strict", "--kubernetes-version", version, "--no-warn", "minimal.yaml", "s3.yaml"),
+        *("--strict", "--kubernetes-version", version, "--no-warn", *FILES),
         cwd=tmp_path,
     )
     assert finished.returncode == 0, finished.stdout
     # It passes over kinds that it does not know.
-    known = [kind for kind in kinds if kind not in OF_THE_OPERATOR]
+    known = [kind for kind in kinds if kind not in CUSTOM]
     assert finished.stdout.count("passed for resource") == len(known)
 
 
@@ -46,12 +48,12 @@ def test_the_schemas_find_what_is_wrong(tmp_path: Path) -> None:
 
 def test_policies(tmp_path: Path) -> None:
     digests = f"image.torchserve.digest={DIGEST},image.indexSidecar.digest={DIGEST}"
-    for values in ("minimal", "s3"):
+    for values in ALL_VALUES:
         (tmp_path / f"{values}.yaml").write_text(template(values, "--set", digests))
     finished = chart_check(
         "checkov.main",
         *("--framework", "kubernetes", "--skip-download", "--compact", "--output", "json"),
-        *("--file", "minimal.yaml", "s3.yaml"),
+        *("--file", *FILES),
         cwd=tmp_path,
     )
     report = json.loads(finished.stdout)

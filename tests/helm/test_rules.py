@@ -171,6 +171,33 @@ def test_another_release_beside_it_is_no_matter(rules: dict[str, Any], tmp_path:
 
 
 @needs_promtool
+def test_a_canary_of_the_same_release_counts(tmp_path: Path) -> None:
+    calm = play(Phase(minutes=BEFORE + 20))
+    broken = Phase(minutes=20, degraded=0.5, reason="unreachable")
+    canary = play(Phase(minutes=BEFORE), broken, name=f"{NAME}-canary")
+    rules = Rendered("canary").one("PrometheusRule")["spec"]
+    end = BEFORE + 19
+    fires = [
+        at(end, firing(alert), True) for alert in ("HomefeedDegraded", "HomefeedSidecarUnreachable")
+    ]
+    run_rules(
+        rules, calm | canary, [*fires, at(end, firing("HomefeedNotScraped"), False)], tmp_path
+    )
+
+
+@needs_promtool
+@pytest.mark.parametrize("length", [39, 40])
+def test_pods_of_a_canary_with_a_long_name_are_found(tmp_path: Path, length: int) -> None:
+    name = "a" * length
+    chart = Rendered("canary", "--set", f"fullnameOverride={name}")
+    pod = f"{name}-canary-7c9d8f6b54-"[:58] + "x2x7k"
+    series = {f'homefeed_sidecar_index_info{{namespace="shop", pod="{pod}"}}': "1x20"} | {
+        f'homefeed_retrieval_requests_total{{namespace="shop", pod="{pod}"}}': "0+1x20"
+    }
+    run_rules(chart.one("PrometheusRule", name)["spec"], series, [none_but(15, "none")], tmp_path)
+
+
+@needs_promtool
 @pytest.mark.parametrize("length", [46, 47, 63])
 def test_pods_of_a_long_name_are_found(tmp_path: Path, length: int) -> None:
     name = "a" * length

@@ -15,7 +15,8 @@ VALUES = yaml.safe_load(VALUES_FILE)
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 FREE_FORM = {
-    "global", "release.env", "service.annotations", "serviceAccount.annotations",
+    "global", "release.env", "service.annotations", "httpRoute.annotations",
+    "serviceAccount.annotations",
     "serviceMonitor.labels", "podMonitor.labels", "prometheusRule.labels",
     "grafanaDashboard.labels", "grafanaDashboard.annotations", "podAnnotations",
     "podLabels", "nodeSelector", "affinity.nodeAffinity", "affinity.podAffinity",
@@ -68,6 +69,15 @@ POLICY = "networkPolicy.enabled=true,networkPolicy.clients[0].ipBlock.cidr=10.0.
         ("prometheusRule.limits.degradedPercent=0", "degradedPercent': exclusiveMinimum: got 0"),
         ('prometheusRule.objectives.goodAnswersPercent="100"', "'100' does not match"),
         ('service.type="External"', "at '/service/type': value must be one of 'ClusterIP'"),
+        ("canary.weight=101", "at '/canary/weight': maximum: got 101, want 100"),
+        ("canary.weight=-1", "at '/canary/weight': minimum: got -1, want 0"),
+        ("canary.replicaCount=0", "at '/canary/replicaCount': minimum: got 0, want 1"),
+        ('canary.release="Next"', "at '/canary/release': 'Next' does not match"),
+        ('httpRoute.parentRefs=["gateway"]', "at '/httpRoute/parentRefs/0': got string, want"),
+        (
+            'httpRoute.hostnames=["https://feed"]',
+            "at '/httpRoute/hostnames/0': 'https://feed' does",
+        ),
         ('extraObjects[0].kind="Secret"', "at '/extraObjects/0': missing properties 'apiVersion'"),
     ],
 )
@@ -112,6 +122,17 @@ def test_the_schema_names_the_key(setting: str, complaint: str) -> None:
             "autoscaling.cpuPercent and autoscaling.requestsPerSecond are both 0",
         ),
         (
+            "canary.enabled=true",
+            "canary.release is empty: give it the version or channel that the canary shall serve "
+            "beside release.version=production",
+        ),
+        (
+            "canary.enabled=true,canary.release=production",
+            "canary.release=production is release.version=production too: stable and canary would",
+        ),
+        ("podLabels.track=fast", "podLabels.track=fast: the chart sets this label itself"),
+        ("httpRoute.enabled=true", "httpRoute.parentRefs is empty: no Gateway would take the"),
+        (
             "serviceMonitor.enabled=true,podMonitor.enabled=true",
             "serviceMonitor.enabled and podMonitor.enabled are both true: every pod would be",
         ),
@@ -147,7 +168,10 @@ def test_the_defaults_alone_say_what_they_lack() -> None:
 
 
 def test_the_schema_takes_the_versions_and_channels_that_the_store_has() -> None:
-    pattern = SCHEMA["properties"]["release"]["properties"]["version"]["pattern"]
+    for section, key in (("release", "version"), ("canary", "release")):
+        schema = SCHEMA["properties"][section]["properties"][key]
+        assert "#/definitions/release" in str(schema)
+    pattern = SCHEMA["definitions"]["release"]["pattern"]
     assert pattern == f"^({CHANNEL.pattern}|{VERSION.pattern})$"
 
 

@@ -37,6 +37,7 @@
 {{- include "homefeed.checkMonitoring" . -}}
 {{- include "homefeed.checkNetworkPolicy" . -}}
 {{- include "homefeed.checkAutoscaling" . -}}
+{{- include "homefeed.checkCanary" . -}}
 {{- if and .Values.sidecar.native (semverCompare "<1.29-0" .Capabilities.KubeVersion.Version) -}}
 {{- fail (printf "sidecar.native=true needs Kubernetes 1.29, this is %s: set sidecar.native=false" .Capabilities.KubeVersion.Version) -}}
 {{- end -}}

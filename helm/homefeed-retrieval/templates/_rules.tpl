@@ -1,9 +1,11 @@
 {{- /* Matchers of this release's own series. Any Prometheus that finds pods labels them so, whatever
 else it adds; the name of a pod is that of the Deployment, a hash and five characters. Kubernetes
-cuts a name off where that would be too long. */ -}}
+cuts a name off where that would be too long. A canary answers users too, so its series count. */ -}}
 {{- define "homefeed.series" -}}
 {{- $name := include "homefeed.fullname" . -}}
-{{- $rest := ternary "-[a-z0-9]+-[a-z0-9]{5}" ".+" (le (len $name) 46) -}}
+{{- $canary := .Values.canary.enabled | ternary "-canary" "" -}}
+{{- $pod := printf "%s-[a-z0-9]+-[a-z0-9]{5}" ($canary | empty | ternary "" (printf "(%s)?" $canary)) -}}
+{{- $rest := ternary $pod ".+" (le (len (print $name $canary)) 46) -}}
 namespace="{{ .Release.Namespace }}", pod=~"{{ trunc 46 $name }}{{ $rest }}"
 {{- end -}}
 

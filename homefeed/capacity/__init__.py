@@ -1,0 +1,1 @@
+"""How many pods a corpus and its requests take, by what was measured."""
