@@ -4,6 +4,7 @@ The index is `IVF,PQ x4 fast scan` by residual; the last step, which FAISS would
 copy of the vectors (`RFlat`), reads the vectors that exact search maps anyway.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from homefeed.index.merge import Candidates
 from homefeed.index.openmp import faiss
+from homefeed.index.order import best_first
 
 REFINE_FACTOR = 10
 """Candidates by codes for each pin that is wanted: the codes' order is coarse."""
@@ -33,7 +35,11 @@ class ApproximateIndex:
         self._num_filtered_probes = num_filtered_probes
 
     def search(
-        self, queries: np.ndarray, num_wanted: int, num_spare: int, bitmap: np.ndarray | None
+        self,
+        queries: np.ndarray,
+        num_wanted: Sequence[int],
+        num_spare: Sequence[int],
+        bitmap: np.ndarray | None,
     ) -> list[Candidates]:
         """Candidates of each of `queries[Q, D]`.
 
@@ -43,14 +49,17 @@ class ApproximateIndex:
         Args:
             queries: float32 vectors.
             num_wanted: pins wanted of each query.
-            num_spare: candidates beyond these that the caller may throw away.
+            num_spare: candidates beyond these, of each query, that the caller may throw away.
             bitmap: rows that may be found, as `Subset.bitmap`; None allows all.
 
         Returns:
             Per query at most `num_wanted + num_spare` rows with exact scores; there may be fewer.
             None at all where a bitmap left fewer rows to refine than the refining needs.
         """
-        num_codes = min(REFINE_FACTOR * num_wanted + num_spare, self._index.ntotal)
+        num_codes = [
+            min(REFINE_FACTOR * wanted + spare, self._index.ntotal)
+            for wanted, spare in zip(num_wanted, num_spare, strict=True)
+        ]
         # The parameters point to the selector and that into the bitmap, and FAISS keeps neither
         # alive: both stay named here until the search is over.
         parameters = faiss.SearchParametersIVF()
@@ -59,18 +68,20 @@ class ApproximateIndex:
             parameters.nprobe = self._num_filtered_probes
             selector = faiss.IDSelectorBitmap(bitmap.size, faiss.swig_ptr(bitmap))
             parameters.sel = selector
-        _, found = self._index.search(queries, num_codes, params=parameters)
-        if bitmap is not None:
-            found[found[:, -1] < 0] = -1
-        return [
-            self._refine(query, rows[rows >= 0], num_wanted + num_spare)
-            for query, rows in zip(queries, found, strict=True)
-        ]
+        # One pass as deep as the deepest is faster than one for each; to refine all of it is not.
+        _, found = self._index.search(queries, max(num_codes), params=parameters)
+        candidates = []
+        for place, query in enumerate(queries):
+            rows = found[place, : num_codes[place]]
+            if rows[-1] < 0:
+                rows = rows[rows >= 0] if bitmap is None else rows[:0]
+            depth = num_wanted[place] + num_spare[place]
+            candidates.append(self._refine(query, rows, depth))
+        return candidates
 
     def _refine(self, query: np.ndarray, rows: np.ndarray, depth: int) -> Candidates:
-        scores = self._vectors.take(rows, axis=0) @ query
-        best = np.lexsort((rows, -scores))[:depth]
-        return rows[best], scores[best]
+        rows, scores = best_first(rows, self._vectors.take(rows, axis=0) @ query)
+        return rows[:depth], scores[:depth]
 
     @classmethod
     def load(

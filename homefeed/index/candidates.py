@@ -70,11 +70,10 @@ class CandidateSearch:
             exact = Strategy.ALL if subset.is_whole else Strategy.POSTINGS
             self._scan(subset, parts, exact)
             return
-        num_wanted = max(part.num_wanted for part in parts)
         found = self._approximate.search(
             _stack(parts),
-            num_wanted,
-            max(part.depth for part in parts) - num_wanted,
+            [part.num_wanted for part in parts for _ in part.rows],
+            [part.depth - part.num_wanted for part in parts for _ in part.rows],
             None if subset.is_whole else subset.bitmap,
         )
         _hand_out(found, parts)

@@ -48,7 +48,9 @@ class Gate:
         A query without candidates finds them all: it is answered by a scan.
         """
         bitmap = None if self._subset.is_whole else self._subset.bitmap
-        found = approximate.search(self._queries, self._k, 0, bitmap)
+        num_queries = len(self._queries)
+        wanted, spare = [self._k] * num_queries, [0] * num_queries
+        found = approximate.search(self._queries, wanted, spare, bitmap)
         num_hits = sum(
             np.isin(rows, exact, assume_unique=True).sum() if len(rows) else len(exact)
             for (rows, _), exact in zip(found, self._exact, strict=True)
