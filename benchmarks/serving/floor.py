@@ -7,9 +7,8 @@ from typing import Any
 import faiss
 import numpy as np
 
-from homefeed.contracts import read_manifest
-from homefeed.index.approximate import REFINE_FACTOR
-from homefeed.index.layout import ANN, INDEX, VECTORS
+from homefeed.index.approximate import Effort
+from homefeed.index.layout import ANN, VECTORS
 from homefeed.index.postings import Subset
 
 Found = tuple[np.ndarray, np.ndarray]
@@ -23,14 +22,14 @@ class FaissFloor:
     approximate index goes through FAISS's own refining, with as many lists and candidates.
     """
 
-    def __init__(self, folder: Path, subset: Subset) -> None:
-        details = read_manifest(folder, INDEX).details
+    def __init__(self, folder: Path, subset: Subset, effort: Effort | None) -> None:
+        """Takes an index, the rows that pass the filter, and how far the engine searches them."""
         vectors = np.load(folder / VECTORS)
-        num_probes, scan_up_to = details["num_probes"], details["scan_up_to"]
         self._rows: np.ndarray | None = None
         self._probes: Any = None
+        self._effort = effort
         flat = faiss.IndexFlatIP(vectors.shape[1])
-        if num_probes is None or subset.num_rows <= scan_up_to:
+        if effort is None:
             self._rows = np.flatnonzero(subset.mask())
             flat.add(vectors[self._rows])
             self._index = flat
@@ -40,7 +39,7 @@ class FaissFloor:
         self._flat, self._ivf = flat, faiss.read_index(str(folder / ANN))
         self._index = faiss.IndexRefine(self._ivf, flat)
         self._probes = faiss.SearchParametersIVF()
-        self._probes.nprobe = num_probes
+        self._probes.nprobe = effort.num_probes
         if not subset.is_whole:
             self._bitmap = subset.bitmap
             self._selector = faiss.IDSelectorBitmap(self._bitmap.size, faiss.swig_ptr(self._bitmap))
@@ -63,8 +62,9 @@ class FaissFloor:
                 return rows[places], scores
 
             return scan
+        assert self._effort is not None
         parameters = faiss.IndexRefineSearchParameters()
-        parameters.k_factor = (REFINE_FACTOR * k + num_excluded) / depth
+        parameters.k_factor = self._effort.num_codes(k, num_excluded) / depth
         parameters.base_index_params = self._probes
 
         def search() -> Found:

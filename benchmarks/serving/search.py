@@ -95,8 +95,10 @@ def _measure(
 ) -> Iterator[Record]:
     space, dimension = engine.details.embedding_space, engine.details.dimension
     postings = Postings.load(index, engine.details.num_pins)
-    subset = postings.subset(postings.codes((case.interest,) if case.interest else ()))
-    floor = FaissFloor(index, subset)
+    codes = postings.codes((case.interest,) if case.interest else ())
+    subset = postings.subset(codes)
+    plan = engine.details.plan(postings)
+    floor = FaissFloor(index, subset, plan.effort(codes, subset) if plan else None)
     truth = _Truth(index)
 
     def ask(query: Query) -> Callable[[], Any]:

@@ -27,16 +27,21 @@ def main() -> int:
     largest = 0.0
     for file, (inputs, expected) in samples.items():
         tower = torch.jit.load(folder / file).eval()
-        with torch.inference_mode():
-            found = tower(inputs)
-        if found.shape != expected.shape:
-            print(f"{file} gives {tuple(found.shape)}, the eager tower {tuple(expected.shape)}")
-            return 1
-        difference = (found - expected).abs().max().item()
-        if not difference <= TOLERANCE:
-            print(f"{file} differs from the eager tower by {difference:.2g}, over {TOLERANCE:g}")
-            return 1
-        largest = max(largest, difference)
+        # Serving runs it optimised.
+        optimised = torch.jit.optimize_for_inference(tower)
+        for name, each in {file: tower, f"{file}, optimised,": optimised}.items():
+            with torch.inference_mode():
+                found = each(inputs)
+            if found.shape != expected.shape:
+                print(f"{name} gives {tuple(found.shape)}, the eager tower {tuple(expected.shape)}")
+                return 1
+            difference = (found - expected).abs().max().item()
+            if not difference <= TOLERANCE:
+                print(
+                    f"{name} differs from the eager tower by {difference:.2g}, over {TOLERANCE:g}"
+                )
+                return 1
+            largest = max(largest, difference)
     print(largest)
     return 0
 

@@ -1,8 +1,7 @@
 """Candidates under a filter: how each filter is searched, and how far.
 
-A filter is planned by its exact number of rows: few are scanned, a large share is left to the
-approximate index with a bitmap, and where that has too few to choose from the rows are scanned
-after all.
+A filter's rows are scanned, or left to the approximate index with a bitmap (`homefeed.index.plan`
+says which); where that has too few to choose from the rows are scanned after all.
 """
 
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from homefeed.index.approximate import ApproximateIndex
+from homefeed.index.approximate import ApproximateIndex, Effort
 from homefeed.index.exact import top_rows
 from homefeed.index.merge import Candidates
 from homefeed.index.postings import Subset
@@ -50,31 +49,33 @@ class Part:
 class CandidateSearch:
     """Finds the candidates of parts that have one filter in a pass for all of them."""
 
-    def __init__(
-        self, vectors: np.ndarray, approximate: ApproximateIndex | None, scan_up_to: int
-    ) -> None:
+    def __init__(self, vectors: np.ndarray, approximate: ApproximateIndex | None) -> None:
         """Takes the index.
 
         Args:
             vectors: float32 [num_pins, D].
             approximate: None where all is searched exactly.
-            scan_up_to: a filter with at most so many pins is scanned.
         """
         self._vectors = vectors
         self._approximate = approximate
-        self._scan_up_to = scan_up_to
 
-    def begin(self, subset: Subset, parts: Sequence[Part]) -> None:
-        """Finds the first candidates of parts whose filter passes `subset`."""
-        if self._approximate is None or subset.num_rows <= self._scan_up_to:
+    def begin(self, subset: Subset, parts: Sequence[Part], effort: Effort | None) -> None:
+        """Finds the first candidates of parts whose filter passes `subset`.
+
+        Args:
+            subset: the rows that pass.
+            parts: whose candidates are set.
+            effort: how far to search for them; None to scan all rows.
+        """
+        if self._approximate is None or effort is None:
             exact = Strategy.ALL if subset.is_whole else Strategy.POSTINGS
             self._scan(subset, parts, exact)
             return
-        num_wanted = max(part.num_wanted for part in parts)
         found = self._approximate.search(
             _stack(parts),
-            num_wanted,
-            max(part.depth for part in parts) - num_wanted,
+            [part.num_wanted for part in parts for _ in part.rows],
+            [part.depth - part.num_wanted for part in parts for _ in part.rows],
+            effort,
             None if subset.is_whole else subset.bitmap,
         )
         _hand_out(found, parts)

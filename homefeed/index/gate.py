@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from homefeed.index.approximate import ApproximateIndex
+from homefeed.index.approximate import ApproximateIndex, Effort
 from homefeed.index.exact import top_rows
 from homefeed.index.postings import Subset
 
@@ -42,13 +42,15 @@ class Gate:
         self._subset = subset
         self._exact, _ = top_rows(vectors, subset.blocks, self._queries, self._k)
 
-    def recall(self, approximate: ApproximateIndex) -> float:
+    def recall(self, approximate: ApproximateIndex, effort: Effort) -> float:
         """Share of the exact best k that the approximate index finds, over all queries.
 
         A query without candidates finds them all: it is answered by a scan.
         """
         bitmap = None if self._subset.is_whole else self._subset.bitmap
-        found = approximate.search(self._queries, self._k, 0, bitmap)
+        num_queries = len(self._queries)
+        wanted, spare = [self._k] * num_queries, [0] * num_queries
+        found = approximate.search(self._queries, wanted, spare, effort, bitmap)
         num_hits = sum(
             np.isin(rows, exact, assume_unique=True).sum() if len(rows) else len(exact)
             for (rows, _), exact in zip(found, self._exact, strict=True)

@@ -1,5 +1,6 @@
 """Several sources' candidates become one list: equal turns, nothing twice."""
 
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
@@ -34,35 +35,35 @@ def round_robin(
     scores: list[float] = []
     origins: list[int] = []
     taken: set[int] = set()
-    # A batch looks as deep as its deepest query: what lies beyond a query's own depth is seldom
-    # reached, and to make Python numbers of it took as long as the turns.
-    depth = k + len(exclude)
-    waiting = [
-        (source, _listed(rows, values, signatures, depth))
+    turns = deque(
+        (source, _listed(rows, values, signatures, k))
         for source, (rows, values) in enumerate(sources)
-    ]
-    while waiting and len(found) < k:
-        still_waiting = []
-        for source, candidates in waiting:
-            for row, score, signature in candidates:
-                if signature in taken or (pin_id := pin_ids[row]) in exclude:
-                    continue
-                taken.add(signature)
-                found.append(pin_id)
-                scores.append(score)
-                origins.append(source)
-                still_waiting.append((source, candidates))
-                break
-            if len(found) == k:
-                break
-        waiting = still_waiting
+    )
+    while turns and len(found) < k:
+        source, candidates = turns.popleft()
+        for row, score, signature in candidates:
+            if signature in taken or (pin_id := pin_ids[row]) in exclude:
+                continue
+            taken.add(signature)
+            found.append(pin_id)
+            scores.append(score)
+            origins.append(source)
+            turns.append((source, candidates))
+            break
     return Hits(tuple(found), tuple(scores), tuple(origins))
 
 
 def _listed(
-    rows: np.ndarray, scores: np.ndarray, signatures: np.ndarray, depth: int
+    rows: np.ndarray, scores: np.ndarray, signatures: np.ndarray, num_at_first: int
 ) -> Iterator[tuple[int, float, int]]:
-    """Row, score and signature of each candidate; those beyond a depth are made when asked for."""
-    for part in (slice(depth), slice(depth, None)):
-        own = rows[part]
-        yield from zip(own.tolist(), scores[part].tolist(), signatures[own].tolist(), strict=True)
+    """Row, score and signature of each candidate.
+
+    Ever more at a time: most of what lies beyond the pins that are wanted is never reached, and to
+    make Python numbers of all of it took as long as the turns.
+    """
+    start, stop = 0, num_at_first
+    while start < len(rows):
+        own = rows[start:stop]
+        values = scores[start:stop]
+        yield from zip(own.tolist(), values.tolist(), signatures[own].tolist(), strict=True)
+        start, stop = stop, 2 * stop

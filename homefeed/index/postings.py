@@ -84,6 +84,8 @@ class Postings:
             ValueError: no pin of the index has one of them; names it and some that there are.
         """
         names = set(interests)
+        if not names:
+            return ()
         if unknown := sorted(names - self._codes.keys()):
             some = ", ".join(self.interests[:NUM_NAMES_IN_ERROR]) or "none"
             more = len(self.interests) - NUM_NAMES_IN_ERROR

@@ -1,17 +1,19 @@
 """The search engine: k pins for a user's vectors, exact under every filter."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from homefeed.contracts import read_manifest
-from homefeed.index.approximate import ApproximateIndex
+from homefeed.index.approximate import ApproximateIndex, Effort
 from homefeed.index.candidates import CandidateSearch, Part, Strategy
 from homefeed.index.layout import ANN, INDEX, SIGNATURES, VECTORS, load_array
 from homefeed.index.merge import Candidates, round_robin
 from homefeed.index.pin_ids import PinIds
+from homefeed.index.plan import Plan
 from homefeed.index.postings import Codes, Postings
 from homefeed.index.protocol import Hits, Query
 
@@ -19,7 +21,7 @@ from homefeed.index.protocol import Hits, Query
 class IndexDetails(NamedTuple):
     """What an index's manifest says under `details`, as far as the search needs it.
 
-    Earlier indexes have no probes of their own for filters.
+    Earlier indexes have nothing of their own for filters.
     """
 
     embedding_space: str
@@ -27,8 +29,25 @@ class IndexDetails(NamedTuple):
     num_pins: int
     num_signatures: int
     scan_up_to: int
+    recall_k: int
     num_probes: int | None
     num_filtered_probes: int | None = None
+    filtered_refine_factor: int | None = None
+    filtered_efforts: Mapping[str, Sequence[int]] = MappingProxyType({})
+    """By interest, its own probes and factor."""
+
+    def plan(self, postings: Postings) -> Plan | None:
+        """How filters are searched; None where there is no approximate index."""
+        if self.num_probes is None:
+            return None
+        filtered = Effort(self.num_filtered_probes or self.num_probes)
+        if self.filtered_refine_factor is not None:
+            filtered = Effort(filtered.num_probes, self.filtered_refine_factor, self.recall_k)
+        own = {
+            postings.codes((name,)): Effort(num_probes, factor, self.recall_k)
+            for name, (num_probes, factor) in self.filtered_efforts.items()
+        }
+        return Plan(self.scan_up_to, Effort(self.num_probes), filtered, own)
 
 
 class _Search(NamedTuple):
@@ -69,7 +88,8 @@ class SearchEngine:
         self._pin_ids = pin_ids
         self._signatures = signatures
         self._postings = postings
-        self._candidates = CandidateSearch(vectors, approximate, details.scan_up_to)
+        self._plan = details.plan(postings)
+        self._candidates = CandidateSearch(vectors, approximate)
 
     @property
     def interests(self) -> tuple[str, ...]:
@@ -183,17 +203,22 @@ class SearchEngine:
 
     def _answer(self, searches: dict[int, _Search]) -> dict[int, Hits]:
         hits: dict[int, Hits] = {}
-        find = self._candidates.begin
+        is_first = True
         while searches:
             for codes, parts in _by_filter(searches.values()).items():
-                find(self._postings.subset(codes), parts)
+                subset = self._postings.subset(codes)
+                if is_first:
+                    effort = self._plan.effort(codes, subset) if self._plan else None
+                    self._candidates.begin(subset, parts, effort)
+                else:
+                    self._candidates.go_on(subset, parts)
             hits |= {place: self._merge(search) for place, search in searches.items()}
             searches = {
                 place: search
                 for place, search in searches.items()
                 if len(hits[place].pin_ids) < search.k and _may_have_more(search)
             }
-            find = self._candidates.go_on
+            is_first = False
         return hits
 
     def _merge(self, search: _Search) -> Hits:
@@ -220,8 +245,7 @@ class SearchEngine:
         vectors = load_array(folder, VECTORS)
         approximate = None
         if details.num_probes is not None:
-            filtered = details.num_filtered_probes or details.num_probes
-            approximate = ApproximateIndex.load(folder / ANN, vectors, details.num_probes, filtered)
+            approximate = ApproximateIndex.load(folder / ANN, vectors)
         return cls(
             details,
             vectors,

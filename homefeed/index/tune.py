@@ -1,17 +1,23 @@
 """Chooses how far an approximate index is searched: no further than recall demands."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from homefeed.index.approximate import ApproximateIndex
+from homefeed.index.approximate import REFINE_FACTOR, ApproximateIndex, Effort
 from homefeed.index.config import IndexConfig
 from homefeed.index.gate import Gate
 from homefeed.index.postings import Postings, Subset
 
 PROBE_SHARES = (0.03, 0.06, 0.12, 0.25)
 """Shares of the lists that a search visits: the first one that finds enough is taken."""
+REFINE_FACTORS = (REFINE_FACTOR, 20, 40, 80)
+"""Candidates by codes for each pin under a filter. Far from a filter's pins all scores are nearly
+equal, and the codes tell them apart less well than near: there more lists find no more, more
+candidates do."""
+CODES_PER_LIST = 10
+"""To refine so many candidates takes as long as to search a list."""
 NUM_QUERIES = 500
 NUM_QUERIES_UNDER_FILTER = 50
 """Near the filter's own pins, and as many near others: there may be hundreds of filters."""
@@ -22,33 +28,22 @@ class Tuning(NamedTuple):
 
     num_probes: int
     num_filtered_probes: int
+    filtered_refine_factor: int
+    """Both of several interests: the largest that any by itself needs."""
+    filtered_efforts: dict[str, tuple[int, int]]
+    """By interest that is not scanned: its own probes and factor."""
     scan_up_to: int
     recall: float
     filtered_recall: float
     """The lowest of any interest that is not scanned, from its own queries or from others'."""
 
 
-class _Filter:
-    """One interest, asked for near its own pins and far from them."""
-
-    def __init__(self, vectors: np.ndarray, subset: Subset, k: int) -> None:
-        self.num_rows = subset.num_rows
-        mask = subset.mask()
-        self._gates = [
-            Gate(vectors, subset, np.flatnonzero(near), NUM_QUERIES_UNDER_FILTER, k)
-            for near in (mask, ~mask)
-        ]
-
-    def recall(self, approximate: ApproximateIndex) -> float:
-        return min(gate.recall(approximate) for gate in self._gates)
-
-
 def tune(
     index: Path, num_lists: int, vectors: np.ndarray, postings: Postings, config: IndexConfig
 ) -> Tuning:
-    """Finds the fewest lists with which recall is high enough, without and under filters.
+    """Finds the least effort with which recall is high enough, without and under each filter.
 
-    A filter that would need too many is scanned: `scan_up_to` is raised to its number of pins.
+    A filter that would need too much is scanned: `scan_up_to` is raised to its number of pins.
 
     Args:
         index: what `train_ivf` wrote.
@@ -64,12 +59,13 @@ def tune(
     num_pins = len(vectors)
     everything = Subset((range(num_pins),), num_pins)
     gate = Gate(vectors, everything, np.arange(num_pins), NUM_QUERIES, config.recall_k)
+    approximate = ApproximateIndex.load(index, vectors)
     recall = 0.0
     for place, num_probes in enumerate(probes):
-        recall = gate.recall(ApproximateIndex.load(index, vectors, num_probes, num_probes))
+        recall = gate.recall(approximate, Effort(num_probes))
         if recall >= config.min_recall:
-            filtered = _tune_filters(index, probes[place:], vectors, postings, config)
-            return Tuning(num_probes, *filtered[:2], recall, filtered[2])
+            filtered = _tune_filters(approximate, probes[place:], vectors, postings, config)
+            return Tuning(num_probes=num_probes, recall=recall, **filtered)
     raise ValueError(
         f"recall@{config.recall_k} against exact search is {recall:.3f} on {num_pins} pins even "
         f"when {PROBE_SHARES[-1]:.0%} of the lists are searched; min_recall={config.min_recall}. "
@@ -78,30 +74,66 @@ def tune(
 
 
 def _tune_filters(
-    index: Path, probes: list[int], vectors: np.ndarray, postings: Postings, config: IndexConfig
-) -> tuple[int, int, float]:
-    """Lists to search under a filter, the most pins to scan, and the recall of the others."""
-    subsets = [postings.subset(postings.codes((name,))) for name in postings.interests]
-    filters = [
-        _Filter(vectors, subset, config.recall_k)
-        for subset in subsets
+    approximate: ApproximateIndex,
+    probes: list[int],
+    vectors: np.ndarray,
+    postings: Postings,
+    config: IndexConfig,
+) -> dict[str, Any]:
+    """What `Tuning` says of filters."""
+    efforts = sorted(
+        (
+            Effort(num_probes, factor, config.recall_k)
+            for factor in REFINE_FACTORS
+            for num_probes in probes
+        ),
+        key=lambda each: CODES_PER_LIST * each.num_probes + each.num_codes(config.recall_k, 0),
+    )
+    scan_up_to, lowest = config.scan_up_to, 1.0
+    found: dict[str, Effort] = {}
+    for name in postings.interests:
+        subset = postings.subset(postings.codes((name,)))
         # Where all pins have the interest, it is no filter.
-        if subset.num_rows > config.scan_up_to and not subset.is_whole
-    ]
-    for num_probes in probes[:-1]:
-        approximate = ApproximateIndex.load(index, vectors, num_probes, num_probes)
-        lowest = 1.0
-        for each in filters:
-            lowest = min(lowest, each.recall(approximate))
-            if lowest < config.min_filtered_recall:
+        if subset.num_rows <= config.scan_up_to or subset.is_whole:
+            continue
+        gates = _gates(vectors, subset, config.recall_k)
+        for effort in efforts:
+            recall = _lowest_recall(gates, approximate, effort, config.min_filtered_recall)
+            if recall >= config.min_filtered_recall:
+                found[name] = effort
+                lowest = min(lowest, recall)
                 break
         else:
-            return num_probes, config.scan_up_to, lowest
-    approximate = ApproximateIndex.load(index, vectors, probes[-1], probes[-1])
-    recalls = {each: each.recall(approximate) for each in filters}
-    scan_up_to = max(
-        (each.num_rows for each in filters if recalls[each] < config.min_filtered_recall),
-        default=config.scan_up_to,
-    )
-    left = [recalls[each] for each in filters if each.num_rows > scan_up_to]
-    return probes[-1], scan_up_to, min(left, default=1.0)
+            scan_up_to = max(scan_up_to, subset.num_rows)
+    return {
+        "num_filtered_probes": max([probes[0], *(each.num_probes for each in found.values())]),
+        "filtered_refine_factor": max(
+            [REFINE_FACTOR, *(each.refine_factor for each in found.values())]
+        ),
+        "filtered_efforts": {
+            name: (each.num_probes, each.refine_factor) for name, each in found.items()
+        },
+        "scan_up_to": scan_up_to,
+        "filtered_recall": lowest,
+    }
+
+
+def _gates(vectors: np.ndarray, subset: Subset, k: int) -> list[Gate]:
+    """A filter, asked for near its own pins and far from them: the latter fails sooner."""
+    mask = subset.mask()
+    return [
+        Gate(vectors, subset, np.flatnonzero(near), NUM_QUERIES_UNDER_FILTER, k)
+        for near in (~mask, mask)
+    ]
+
+
+def _lowest_recall(
+    gates: list[Gate], approximate: ApproximateIndex, effort: Effort, bar: float
+) -> float:
+    """The lowest recall of all gates, or the first one below the bar."""
+    lowest = 1.0
+    for gate in gates:
+        lowest = min(lowest, gate.recall(approximate, effort))
+        if lowest < bar:
+            break
+    return lowest

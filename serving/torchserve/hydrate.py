@@ -11,6 +11,7 @@ from homefeed.release.user_tower import UserTower
 from homefeed.release.users import UserSnapshot
 from serving.torchserve.conditions import choose_conditions
 from serving.torchserve.metrics import Metrics
+from serving.torchserve.protocol import UserFeatures
 from serving.torchserve.request import CheckedRequest, InvalidRequest, RequestParser
 from serving.torchserve.settings import HandlerSettings
 from serving.torchserve.user import User
@@ -74,9 +75,12 @@ class Hydrator:
                 HistoryItem(item_of(entry.pin_id), entry.action, entry.timestamp or 0)
                 for entry in given_history
             )
-        exclude = frozenset(map(item_of, request.exclude))
+        exclude = tuple(map(item_of, request.exclude))
         if not request.include_seen:
-            exclude = exclude.union(record.seen, (item.pin_id for item in history))
+            exclude += record.seen
+            # The snapshot's history is part of what was seen; others' may not be.
+            if given_history is not None or known.source != UserFeatures.SNAPSHOT:
+                exclude += tuple(item.pin_id for item in history)
         own_interests = {
             Column.FOLLOWED_INTERESTS: record.followed_interests,
             Column.INFERRED_INTERESTS: record.inferred_interests,

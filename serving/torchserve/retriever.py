@@ -73,7 +73,7 @@ class Retriever:
 
         With conditions there are many more; of these the largest is run, for its memory.
         """
-        nobody = User(Request(user_id="nobody"), {}, (), frozenset(), UserFeatures.MISSING)
+        nobody = User(Request(user_id="nobody"), {}, (), (), UserFeatures.MISSING)
         batches = [[nobody] * size for size in range(1, batch_size + 1)]
         if conditions := self._releases.current.hydrator.usual_conditions:
             batches.append([nobody._replace(conditions=conditions)] * batch_size)
@@ -204,7 +204,8 @@ class Retriever:
 
 def _stand_in(served: ServedRelease, user: User) -> Recommendations:
     request = user.request
-    pin_ids = best_popular(served.popular, request.k, request.interests, user.exclude)
+    exclude = frozenset(user.exclude)
+    pin_ids = best_popular(served.popular, request.k, request.interests, exclude)
     return Recommendations(
         pins=tuple(Pin(pin_id, None, "popular") for pin_id in pin_ids),
         model_version=served.version,

@@ -1,7 +1,5 @@
 """Asks the index sidecar over its Unix socket, on one connection that is kept open."""
 
-import http.client
-import socket
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -10,8 +8,9 @@ import msgspec
 
 from homefeed.index.protocol import SearchRequest, SearchResponse
 from serving.torchserve.circuit_breaker import CircuitBreaker
+from serving.torchserve.unix_connection import UnixConnection
 
-HEADERS = {"Content-Type": "application/msgpack"}
+PATH = b"/search"
 PAUSE_SECONDS = 1.0
 """How long a sidecar that is late is left alone: it then costs one deadline a second."""
 
@@ -58,17 +57,6 @@ class SidecarError(Exception):
         self.reason = reason
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("sidecar")
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
 class SidecarClient:
     """A client for one thread.
 
@@ -88,7 +76,7 @@ class SidecarClient:
             deadline_seconds: most time for an answer.
             pause_seconds: how long it is left alone after it was late several times in a row.
         """
-        self._connection = _UnixConnection(socket_path)
+        self._connection = UnixConnection(socket_path, "application/msgpack")
         self._deadline_seconds = deadline_seconds
         self._breaker = CircuitBreaker(pause_seconds)
 
@@ -108,7 +96,7 @@ class SidecarClient:
             self._breaker.late()
             message = f"no answer within {self._deadline_seconds} seconds"
             raise SidecarError(Reason.LATE, message) from error
-        except (OSError, http.client.HTTPException) as error:
+        except OSError as error:
             self.close()
             raise SidecarError(Reason.UNREACHABLE, repr(error)) from error
         self._breaker.answered()
@@ -129,26 +117,15 @@ class SidecarClient:
         self._connection.close()
 
     def _exchange(self, body: bytes, deadline: float) -> tuple[int, bytes]:
-        if self._connection.sock is not None:
+        if self._connection.is_open:
             try:
-                return self._send(body, deadline)
+                return self._connection.post(PATH, body, deadline)
             except TimeoutError:
                 raise
-            except (OSError, http.client.HTTPException):
+            except OSError:
                 # The sidecar may have been restarted since; a search can be asked twice.
                 self.close()
-        return self._send(body, deadline)
-
-    def _send(self, body: bytes, deadline: float) -> tuple[int, bytes]:
-        # The timeout holds for each read; a sidecar that stalls does so before the first.
-        self._connection.timeout = deadline - time.monotonic()
-        if self._connection.timeout <= 0:
-            raise TimeoutError
-        if self._connection.sock is not None:
-            self._connection.sock.settimeout(self._connection.timeout)
-        self._connection.request("POST", "/search", body, HEADERS)
-        response = self._connection.getresponse()
-        return response.status, response.read()
+        return self._connection.post(PATH, body, deadline)
 
 
 def _reason(status: int, answer: bytes) -> Reason:

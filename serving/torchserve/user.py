@@ -12,12 +12,15 @@ from serving.torchserve.protocol import Request, UserFeatures
 
 
 class User(NamedTuple):
-    """A request with what is known of its user, and the interests to ask for by themselves."""
+    """A request with what is known of its user, and the interests to ask for by themselves.
+
+    `exclude` are pins that must not come back; it may name one twice.
+    """
 
     request: Request
     features: dict[str, Any]
     history: tuple[HistoryItem, ...]
-    exclude: frozenset[str]
+    exclude: tuple[str, ...]
     source: UserFeatures
     conditions: tuple[str, ...] = ()
 
@@ -33,7 +36,7 @@ class User(NamedTuple):
             vectors.tobytes(),
             self.request.k,
             self.request.interests,
-            tuple(self.exclude),
+            self.exclude,
             ("",) * num_own + self.conditions if self.conditions else (),
         )
 

@@ -202,6 +202,18 @@ def test_neighbours_of_an_approximate_batch_keep_every_guarantee(
         check_guarantees(corpus, query, hits)
 
 
+def test_a_deep_neighbour_does_not_have_a_shallow_query_scanned(
+    ivf: tuple[Corpus, SearchEngine],
+) -> None:
+    vector = np.ones(8, np.float32).tobytes()
+    seen: list[tuple[int, Strategy]] = []
+    ivf[1].answer_batch(
+        [Query(vector, 5, ("art",)), Query(vector, 1000, ("art",))],
+        lambda place, strategy: seen.append((place, strategy)),
+    )
+    assert seen == [(0, Strategy.ANN), (1, Strategy.FALLBACK)]
+
+
 def strategies_of(engine: SearchEngine, query: Query) -> list[Strategy]:
     seen: list[Strategy] = []
     engine.search_batch([query], lambda _, strategy: seen.append(strategy))

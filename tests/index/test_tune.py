@@ -107,6 +107,32 @@ def test_users_that_the_build_did_not_know_find_as_much(
             assert num_found / (K * len(asked)) > bar - 0.05, (name, own)
 
 
+def test_each_interest_is_searched_as_far_as_it_needs(
+    artifacts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    details = build(artifacts, tmp_path / "index", 0.8).details
+    efforts = details["filtered_efforts"]
+    assert efforts.keys() == {"easy", "hard"}
+    assert efforts["easy"] != efforts["hard"]
+    # Several interests are searched as far as any of them needs.
+    largest = [max(column) for column in zip(*efforts.values(), strict=True)]
+    assert largest == [details["num_filtered_probes"], details["filtered_refine_factor"]]
+
+
+def test_a_large_interest_that_is_scanned_leaves_smaller_ones_to_the_index(tmp_path: Path) -> None:
+    vectors, _ = make_pins()
+    interests = [["hard"]] * NUM_HARD + [["easy"]] * (NUM_HARD - 100)
+    vectors = vectors[: len(interests)]
+    corpus = write_corpus(tmp_path / "corpus", interests)
+    embeddings = write_embeddings(tmp_path / "embeddings", vectors)
+    details = build((corpus, embeddings), tmp_path / "index", 0.95).details
+    assert details["scan_up_to"] == NUM_HARD
+    engine = SearchEngine.load(tmp_path / "index")
+    near = vectors[-1].tobytes()
+    assert strategies(engine, Query(near, K, ("easy",))) == {Strategy.ANN}
+    assert strategies(engine, Query(near, K, ("hard",))) == {Strategy.POSTINGS}
+
+
 def test_an_interest_of_all_pins_is_no_filter(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus", [["a"]] * NUM_PINS)
     embeddings = write_embeddings(tmp_path / "embeddings", make_pins()[0])
