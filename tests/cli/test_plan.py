@@ -15,7 +15,7 @@ def test_it_shows_pods_what_is_extrapolated_and_the_inputs() -> None:
     assert "100,000,000 pins, 5,000 requests a second" in finished.stdout
     assert "extrapolated: 100,000,000 pins: measured are 3,700 and 1,000,000" in finished.stdout
     assert "make bench-serving at" in finished.stdout
-    assert "cost" not in finished.stdout
+    assert "cost a month" not in finished.stdout
 
 
 def test_json_holds_the_same_and_costs_where_prices_are_given() -> None:
