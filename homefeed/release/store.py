@@ -73,15 +73,28 @@ class ReleaseStore:
         release = Release.open(folder)
         self._check_channel(channel, replaces, release.version)
         self._upload(release)
-        self._check_channel(channel, replaces, release.version)
-        entry = Channel(release.version, datetime.now(UTC).isoformat(timespec="seconds"))
-        self._store.write(f"{CHANNELS}/{channel}.json", msgspec.json.encode(entry))
+        self.point(channel, release.version, replaces)
         if not self._store.holds(f"{RELEASES}/{release.version}"):
             raise ValueError(
                 f"release {release.version} was pruned from {self.url} while channel {channel!r} "
                 "was pointed to it: publish it again"
             )
         return release.version
+
+    def point(self, channel: str, version: str, replaces: str = "") -> None:
+        """Points a channel to a published release.
+
+        Args:
+            channel: its name.
+            version: of the release.
+            replaces: as for `publish`.
+
+        Raises:
+            ValueError: the channel stands for another release than `replaces`.
+        """
+        self._check_channel(channel, replaces, version)
+        entry = Channel(version, datetime.now(UTC).isoformat(timespec="seconds"))
+        self._store.write(f"{CHANNELS}/{channel}.json", msgspec.json.encode(entry))
 
     def resolve(self, name: str) -> str:
         """The version that a channel stands for, or the version itself where it is published.
