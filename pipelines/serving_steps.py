@@ -17,6 +17,7 @@ from components.select_corpus.component import select_corpus
 from homefeed.release.redis_connection import DEFAULT_PREFIX
 from pipelines.tasks import (
     HOUR,
+    MINUTE,
     give_deployer,
     give_redis_password,
     give_store_credentials,
@@ -177,7 +178,7 @@ def publish_and_deploy(
     retry(published)
 
     deployed = deploy_release(version=published.output, store=store, channel=channel, config=deploy)
-    prepare(deployed, "Deploy the release", 2 * HOUR)
+    prepare(deployed, "Deploy the release", 30 * MINUTE)
     # Nor is what is served. It is not tried again either: a release that failed is still the same.
     deployed.set_caching_options(enable_caching=False)
     give_store_credentials(deployed)

@@ -1,9 +1,11 @@
 """The processes of `homefeed serve` as a target: what a cluster does with pods, with one of each.
 
-release-VERSION   the release that is served, and the one before it
-serving.json      where it is served, while it is
-deploy.lock       names the deployment at work
-logs/             of the servers
+The folder that is served from holds
+
+    release-VERSION   the release that is served, and the one before it
+    serving.json      where it is served, while it is
+    deploy.lock       names the deployment at work
+    logs/             of the servers
 """
 
 import fcntl

@@ -20,7 +20,8 @@ class ClusterConfig(Config, frozen=True, tag_field="kind", tag="cluster"):
     """Of the chart, all that are not its defaults; empty keeps those of what is installed. Which
     release is served is never taken from here."""
     timeout_seconds: int = 600
-    """In which all pods must be ready; as long again for the way back."""
+    """In which all pods must be ready, and as long again for the way back. A step of a pipeline has
+    half an hour for all of it."""
     lock_seconds: int = 30
     """After which a lock is free whose holder died without a word."""
 

@@ -95,7 +95,7 @@ def _complaint(found: _Recommendations, expected: Expected) -> str:
         said.append("the answer is degraded: the search failed, and popular pins stand in")
     for what, version in (("towers", found.model_version), ("index", found.index_version)):
         if version not in (expected.version, None):
-            said.append(f"its {what} are of release {version}, not {expected.version}")
+            said.append(f"{what} of release {version} answered, not of {expected.version}")
     if len(found.pins) != expected.num_pins:
         said.append(f"{len(found.pins)} pins, not {expected.num_pins}")
     return "; ".join(said)
