@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from homefeed.deployment.smoke_test import run_smoke_test
 from homefeed.deployment.target import Target
 from homefeed.release.store import ReleaseStore
 
+PROBE_FAILED = "Unhealthy: "
+"""The begin of an event's text."""
 MAX_WARNINGS = 5
 """Of the cluster's, the newest, in the message of a deployment that failed."""
 
@@ -125,7 +128,7 @@ class _Running:
                     f"{self._target.title} is left with {now or 'nothing'}: {error}"
                 ) from error
             self._step("the upgrade failed and was rolled back")
-            raise self._rolled_back(str(error)) from error
+            raise self._rolled_back(f"{error}{self._warnings()}") from error
         self._step(f"upgraded to {self._order.version}")
 
     def _ask(self, num_pins: int) -> str:
@@ -142,8 +145,10 @@ class _Running:
             f"asked {len(urls)} pods {len(self._answers)} questions: {len(wrong)} answers were "
             "wrong"
         )
-        said = dict.fromkeys(f"{each.pod}, user {each.user!r}: {each.complaint}" for each in wrong)
-        return "; ".join(said)
+        return "; ".join(
+            f"{complaint}: {count} answers of {len(self._answers)}"
+            for complaint, count in Counter(each.complaint for each in wrong).items()
+        )
 
     def _roll_back(self, complaint: str) -> None:
         try:
@@ -159,14 +164,20 @@ class _Running:
     def _rolled_back(self, why: str) -> RuntimeError:
         order = self._order
         self._outcome = Outcome.ROLLED_BACK
-        warnings = "".join(f"\n{line}" for line in self._target.status().warnings[-MAX_WARNINGS:])
         if order.channel and VERSION.fullmatch(self._before):
             ReleaseStore(order.store).point(order.channel, self._before, order.version)
             self._step(f"channel {order.channel} stands for {self._before} again")
         return RuntimeError(
             f"release {order.version} was not deployed to {self._target.title}, which serves "
-            f"{self._before or 'nothing'} as before: {why}{warnings}"
+            f"{self._before or 'nothing'} as before: {why}"
         )
+
+    def _warnings(self) -> str:
+        """The newest complaints of the cluster, as the end of a message."""
+        said = self._target.status().warnings
+        # A pod that loads fails its probes as one that never will does.
+        causes = [line for line in said if not line.startswith(PROBE_FAILED)] or said
+        return "".join(f"\n{line}" for line in causes[-MAX_WARNINGS:])
 
     def note_failure(self, error: Exception) -> None:
         self._why = str(error)

@@ -49,9 +49,10 @@ class Place:
         return json.loads(run_helm("history", NAME, *options, on_cluster=True).stdout)
 
     def versions(self, user: str) -> set[str]:
-        """The releases that the pods answer from, each asked by itself."""
+        """The releases that the pods answer from, each asked by itself, but those that end."""
         found = set()
-        for pod in self.service.pods():
+        staying = [p for p in self.service.pods() if "deletionTimestamp" not in p["metadata"]]
+        for pod in staying:
             url = f"http://{pod['status']['podIP']}:8080"
             (answer,) = self.client.ask(url, [{"user_id": user}])
             assert not answer["body"]["degraded"]
