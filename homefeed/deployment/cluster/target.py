@@ -1,6 +1,8 @@
 """A release of the chart in a namespace, as a target."""
 
 import difflib
+import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,8 @@ from homefeed.deployment.config import ClusterConfig
 from homefeed.deployment.layout import Status
 from homefeed.deployment.target import CheckLock
 
+SEPARATOR = "---"
+SECRET = re.compile(r"^kind: [\"']?Secret[\"']?\s*$", re.MULTILINE)
 DEPLOYED = "deployed"
 WHOLE = (DEPLOYED, "superseded")
 """States of revisions that once answered."""
@@ -56,8 +60,8 @@ class ClusterTarget:
         there = self._helm.manifest() if is_whole else ""
         wanted = self._helm.planned_manifest(version)
         lines = difflib.unified_diff(
-            there.strip().splitlines(),
-            wanted.strip().splitlines(),
+            without_secrets(there).splitlines(),
+            without_secrets(wanted).splitlines(),
             "installed",
             f"with release {version}",
             lineterm="",
@@ -98,6 +102,18 @@ class ClusterTarget:
             self._helm.roll_back(whole[-1])
         else:
             self._helm.uninstall()
+
+
+def without_secrets(manifest: str) -> str:
+    """Objects of helm as YAML; of each Secret only a digest, since reports are read by many."""
+    documents = manifest.strip().split(f"\n{SEPARATOR}\n")
+    return f"\n{SEPARATOR}\n".join(map(_without_secret, documents))
+
+
+def _without_secret(document: str) -> str:
+    if not SECRET.search(document):
+        return document
+    return f"# a Secret, sha256 {hashlib.sha256(document.encode()).hexdigest()}"
 
 
 @contextmanager
