@@ -165,12 +165,20 @@ class _Running:
         order = self._order
         self._outcome = Outcome.ROLLED_BACK
         if order.channel and VERSION.fullmatch(self._before):
-            ReleaseStore(order.store).point(order.channel, self._before, order.version)
-            self._step(f"channel {order.channel} stands for {self._before} again")
+            self._point_back()
         return RuntimeError(
             f"release {order.version} was not deployed to {self._target.title}, which serves "
             f"{self._before or 'nothing'} as before: {why}"
         )
+
+    def _point_back(self) -> None:
+        channel, before = self._order.channel, self._before
+        try:
+            ReleaseStore(self._order.store).point(channel, before, self._order.version)
+        except Exception as error:  # clients of object stores raise what they like
+            self._step(f"channel {channel} could not be pointed back to {before}: {error}")
+        else:
+            self._step(f"channel {channel} stands for {before} again")
 
     def _warnings(self) -> str:
         """The newest complaints of the cluster, as the end of a message."""

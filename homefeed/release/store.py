@@ -73,7 +73,7 @@ class ReleaseStore:
         release = Release.open(folder)
         self._check_channel(channel, replaces, release.version)
         self._upload(release)
-        self.point(channel, release.version, replaces)
+        self._point(channel, release.version, replaces)
         if not self._store.holds(f"{RELEASES}/{release.version}"):
             raise ValueError(
                 f"release {release.version} was pruned from {self.url} while channel {channel!r} "
@@ -82,7 +82,7 @@ class ReleaseStore:
         return release.version
 
     def point(self, channel: str, version: str, replaces: str = "") -> None:
-        """Points a channel to a published release.
+        """Points a channel to a release that the store holds, as back to an earlier one.
 
         Args:
             channel: its name.
@@ -90,11 +90,11 @@ class ReleaseStore:
             replaces: as for `publish`.
 
         Raises:
-            ValueError: the channel stands for another release than `replaces`.
+            ValueError: the store holds no such release, or the channel stands for another than
+                `replaces`.
         """
-        self._check_channel(channel, replaces, version)
-        entry = Channel(version, datetime.now(UTC).isoformat(timespec="seconds"))
-        self._store.write(f"{CHANNELS}/{channel}.json", msgspec.json.encode(entry))
+        self.resolve(version)
+        self._point(channel, version, replaces)
 
     def resolve(self, name: str) -> str:
         """The version that a channel stands for, or the version itself where it is published.
@@ -193,6 +193,11 @@ class ReleaseStore:
                 f"{self.url}/{path} is no channel's file: {error}; publish a release to channel "
                 f"{name!r} again"
             ) from error
+
+    def _point(self, channel: str, version: str, replaces: str) -> None:
+        self._check_channel(channel, replaces, version)
+        entry = Channel(version, datetime.now(UTC).isoformat(timespec="seconds"))
+        self._store.write(f"{CHANNELS}/{channel}.json", msgspec.json.encode(entry))
 
     def _check_channel(self, channel: str, replaces: str, version: str) -> None:
         if replaces and (found := self.resolve(channel)) not in (replaces, version):
