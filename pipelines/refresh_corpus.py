@@ -5,7 +5,6 @@ from kfp.dsl.graph_component import GraphComponent
 
 from components.fetch_towers.component import fetch_towers
 from components.import_events.component import import_events
-from components.publish_release.component import publish_release
 from components.read_recipe.component import read_recipe
 from components.refresh_dataset.component import refresh_dataset
 from pipelines.serving_steps import (
@@ -15,6 +14,7 @@ from pipelines.serving_steps import (
     check,
     look,
     make_servable,
+    publish_and_deploy,
     write_users,
 )
 from pipelines.tasks import (
@@ -38,6 +38,7 @@ def build_pipeline() -> GraphComponent:
         store: str,
         channel: str = "production",
         pins_per_shard: int = PINS_PER_SHARD,
+        deploy: str = "",
         webhook: str = "",
         redis_url: str = "",
         redis_prefix: str = REDIS_PREFIX,
@@ -57,6 +58,7 @@ def build_pipeline() -> GraphComponent:
         9. Write its users to Redis, where one is given.
         10. Publish it: the channel stands for it from then on, the release before it stays. Refused
             where another was published meanwhile, whose newer towers the channel would lose.
+        11. Deploy it, where that is asked for: upgrade, ask the new pods, roll back on failure.
 
         However the run ends, its last step reports it. Beside the index's recall nothing is
         measured: all of the log is known to the release, so there is nothing to measure it on.
@@ -67,12 +69,14 @@ def build_pipeline() -> GraphComponent:
             store: URL of the release store (s3://bucket/path).
             channel: what stands for the release whose towers are taken, and then for the new one.
             pins_per_shard: most pins that one step embeds; more where that would be too many steps.
+            deploy: where the release is deployed and how that is tested, as YAML (docs/deploy.md);
+                empty deploys nothing.
             webhook: URL that gets a POST with how the run ended; empty for none.
             redis_url: of Redis, without its password (redis://host:6379/0); empty writes no users.
             redis_prefix: what the keys of users begin with in Redis.
             redis_ttl_days: after which a user in Redis that nobody writes again is gone.
         """
-        with report_at_end(NAME, webhook, last_step="publish-release"):
+        with report_at_end(NAME, webhook, last_step="deploy-release"):
             sections = read_recipe(recipe=recipe, store=store)
             prepare(sections, "Read the recipe", HOUR)
             # The state of the source is looked at in every run, and KFP knows a step by its inputs.
@@ -115,16 +119,9 @@ def build_pipeline() -> GraphComponent:
             written = write_users(
                 bundled.outputs["release"], redis_url, redis_prefix, redis_ttl_days
             )
-            published = publish_release(
-                release=bundled.outputs["release"],
-                store=store,
-                channel=channel,
-                replaces=fetched.outputs["version"],
+            published = publish_and_deploy(
+                bundled.outputs["release"], store, channel, deploy, fetched.outputs["version"]
             )
             published.after(written)
-            prepare(published, "Publish the release", 2 * HOUR)
-            published.set_caching_options(enable_caching=False)
-            give_store_credentials(published)
-            retry(published)
 
     return refresh_corpus

@@ -8,13 +8,17 @@ from kfp import dsl
 from components.build_index.component import build_index
 from components.bundle_release.component import bundle_release
 from components.check_data.component import check_data
+from components.deploy_release.component import deploy_release
 from components.embed_pins.component import embed_pins
 from components.look_at_production.component import look_at_production
 from components.materialise_users.component import materialise_users
+from components.publish_release.component import publish_release
 from components.select_corpus.component import select_corpus
 from homefeed.release.redis_connection import DEFAULT_PREFIX
 from pipelines.tasks import (
     HOUR,
+    MINUTE,
+    give_deployer,
     give_redis_password,
     give_store_credentials,
     prepare,
@@ -126,8 +130,7 @@ def write_users(
 ) -> dsl.PipelineTask:
     """Writes the release's users to Redis, where one is given.
 
-    It belongs before the step that publishes: pods that take the release then find its users, and
-    that step stays the last, whose success is the run's.
+    It belongs before the step that publishes: pods that take the release then find its users.
 
     Args:
         release: the output of a step that is the release.
@@ -150,3 +153,34 @@ def write_users(
     give_redis_password(written)
     retry(written)
     return written
+
+
+def publish_and_deploy(
+    release: Any, store: str, channel: str, deploy: str, replaces: Any = ""
+) -> dsl.PipelineTask:
+    """Publishes the release, where a store is given, and deploys it, where that is asked for.
+
+    Args:
+        release: the output of a step that is the release.
+        store: the pipeline's parameter, as are the next two.
+        channel: what then stands for the release.
+        deploy: where and how it is deployed, as YAML; empty deploys nothing.
+        replaces: the output of a step that is the version which the release was made from.
+
+    Returns:
+        The step that publishes; the one that deploys waits for it, and is the last.
+    """
+    published = publish_release(release=release, store=store, channel=channel, replaces=replaces)
+    prepare(published, "Publish the release", 2 * HOUR)
+    # What the store holds is no input, so a cached step would not put back what is lost.
+    published.set_caching_options(enable_caching=False)
+    give_store_credentials(published)
+    retry(published)
+
+    deployed = deploy_release(version=published.output, store=store, channel=channel, config=deploy)
+    prepare(deployed, "Deploy the release", 30 * MINUTE)
+    # Nor is what is served. It is not tried again either: a release that failed is still the same.
+    deployed.set_caching_options(enable_caching=False)
+    give_store_credentials(deployed)
+    give_deployer(deployed)
+    return published

@@ -5,6 +5,7 @@ from kfp import dsl, kubernetes
 from components.check_store.component import check_store
 from components.image import CUDA_IMAGE
 from components.report_run.component import report_run
+from homefeed.deployment.config import STEP_TOKEN_FOLDER
 from homefeed.release.redis_connection import PASSWORD_VARIABLE
 from homefeed.training_job.config import CLAIM, SHARED_FOLDER
 from homefeed.training_job.step_pod import FIELDS
@@ -33,6 +34,9 @@ STEP_MEMORY = "512Mi"
 nothing are evicted first, and a namespace with a ResourceQuota of requests refuses them."""
 TRAINING_CPU = "1"
 TRAINING_MEMORY = "4Gi"
+DEPLOYER_SECRET = "homefeed-deployer"
+"""Secret of the runs' namespace with the token of the account that may deploy, of the same name;
+where it is absent, nothing can be deployed to a cluster."""
 MINUTE = 60
 HOUR = 3600
 RUN_SECONDS = 7 * 24 * HOUR
@@ -149,6 +153,16 @@ def give_redis_password(task: dsl.PipelineTask) -> None:
         task,
         secret_name=REDIS_SECRET,
         secret_key_to_env={REDIS_PASSWORD_KEY: PASSWORD_VARIABLE},
+        optional=True,
+    )
+
+
+def give_deployer(task: dsl.PipelineTask) -> None:
+    """Lets a step deploy: KFP has no account of a single step, so it gets the token of one."""
+    kubernetes.use_secret_as_volume(
+        task,
+        secret_name=DEPLOYER_SECRET,
+        mount_path=str(STEP_TOKEN_FOLDER),
         optional=True,
     )
 

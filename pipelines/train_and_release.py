@@ -13,7 +13,6 @@ from components.evaluate_release.component import evaluate_release
 from components.export_towers.component import export_towers
 from components.image import CUDA_IMAGE, IMAGE
 from components.import_events.component import import_events
-from components.publish_release.component import publish_release
 from components.read_recipe.component import read_recipe
 from components.train_towers.component import train_towers
 from components.train_towers_on_nodes.component import train_towers_on_nodes
@@ -24,6 +23,7 @@ from pipelines.serving_steps import (
     check,
     look,
     make_servable,
+    publish_and_deploy,
     write_users,
 )
 from pipelines.tasks import (
@@ -69,6 +69,7 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1) -
         pins_per_shard: int = PINS_PER_SHARD,
         store: str = "",
         channel: str = "production",
+        deploy: str = "",
         webhook: str = "",
         redis_url: str = "",
         redis_prefix: str = REDIS_PREFIX,
@@ -95,6 +96,7 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1) -
         12. Compare it with the one in production: refuse one that is worse.
         13. Write its users to Redis, where one is given.
         14. Publish the release into the release store, where one is given.
+        15. Deploy it, where that is asked for: upgrade, ask the new pods, roll back on failure.
 
         However the run ends, its last step reports it.
 
@@ -104,12 +106,14 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1) -
             store: URL of the release store (s3://bucket/path), from which ID embeddings are taken
                 too; empty publishes nothing.
             channel: what stands for the release in production, and then for this one.
+            deploy: where the release is deployed and how that is tested, as YAML (docs/deploy.md);
+                empty deploys nothing.
             webhook: URL that gets a POST with how the run ended; empty for none.
             redis_url: of Redis, without its password (redis://host:6379/0); empty writes no users.
             redis_prefix: what the keys of users begin with in Redis.
             redis_ttl_days: after which a user in Redis that nobody writes again is gone.
         """
-        with report_at_end(name, webhook, last_step="publish-release"):
+        with report_at_end(name, webhook, last_step="deploy-release"):
             looked = look_into(store)
             # A folder of checkpoints would have to outlive the training's pod, and none does.
             made = make_release(
@@ -120,15 +124,8 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1) -
                 made.bundled.outputs["release"], redis_url, redis_prefix, redis_ttl_days
             )
             written.after(made.accepted)
-            published = publish_release(
-                release=made.bundled.outputs["release"], store=store, channel=channel
-            )
+            published = publish_and_deploy(made.bundled.outputs["release"], store, channel, deploy)
             published.after(written)
-            prepare(published, "Publish the release", 2 * HOUR)
-            # What the store holds is no input, so a cached step would not put back what is lost.
-            published.set_caching_options(enable_caching=False)
-            give_store_credentials(published)
-            retry(published)
 
     return train_and_release
 

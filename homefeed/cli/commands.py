@@ -114,6 +114,27 @@ def publish(
 
 
 @app.command()
+def deploy(
+    config: Annotated[
+        Path, typer.Argument(help="YAML file that says where, and how the release is tested.")
+    ],
+    store: Annotated[str, typer.Option(help="URL of the release store, or a folder.")],
+    channel: Annotated[str, typer.Option(help="What stands for the release.")] = "production",
+    version: Annotated[
+        str | None, typer.Option(help="Refuse if the channel does not stand for this one.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
+    ] = False,
+    output: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("build/deployment"),
+) -> None:
+    """Put a published release into service, ask it, and go back if it fails."""
+    from homefeed.cli.deploy import deploy_release
+
+    deploy_release(config, store, channel, version, dry_run, output)
+
+
+@app.command()
 def prune(
     store: Annotated[str, typer.Option(help="URL of the release store, or a folder.")],
     keep: Annotated[int, typer.Option(min=1, help="How many of the last releases stay.")],

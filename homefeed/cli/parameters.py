@@ -6,11 +6,13 @@ from typing import Any
 
 from kfp.dsl.graph_component import GraphComponent
 
-from homefeed.config import Config, to_yaml
+from homefeed.config import Config, from_yaml, to_yaml
+from homefeed.deployment.config import DeploymentConfig
 from homefeed.id_embeddings.recipe import read_id_recipe
 from homefeed.recipe import read_recipe
 
 RECIPE = "recipe"
+DEPLOY = "deploy"
 READERS: dict[str, Callable[[str], Config]] = {
     "train_and_release": read_recipe,
     "refresh_corpus": read_recipe,
@@ -41,8 +43,8 @@ def read_parameters(
         Name to value, of the pipeline's types.
 
     Raises:
-        ValueError: one is unknown, missing or of another type, the recipe cannot be used, or all
-            together are larger than KFP takes.
+        ValueError: one is unknown, missing or of another type, the recipe or the deployment cannot
+            be used, or all together are larger than KFP takes.
     """
     known = pipeline.component_spec.inputs or {}
     texts = [] if recipe is None else [f"{RECIPE}={recipe}"]
@@ -57,6 +59,9 @@ def read_parameters(
             raise ValueError(f"{name} is given its parameter {parameter!r} twice")
         if parameter == RECIPE:
             values[parameter] = _recipe_text(value, READERS[name])
+        elif parameter == DEPLOY and value:
+            from_yaml(value, DeploymentConfig, f"--param {DEPLOY}")
+            values[parameter] = value
         else:
             values[parameter] = _parse(parameter, value, known)
     missing = [each for each in known if not known[each].optional and each not in values]

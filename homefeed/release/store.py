@@ -73,15 +73,28 @@ class ReleaseStore:
         release = Release.open(folder)
         self._check_channel(channel, replaces, release.version)
         self._upload(release)
-        self._check_channel(channel, replaces, release.version)
-        entry = Channel(release.version, datetime.now(UTC).isoformat(timespec="seconds"))
-        self._store.write(f"{CHANNELS}/{channel}.json", msgspec.json.encode(entry))
+        self._point(channel, release.version, replaces)
         if not self._store.holds(f"{RELEASES}/{release.version}"):
             raise ValueError(
                 f"release {release.version} was pruned from {self.url} while channel {channel!r} "
                 "was pointed to it: publish it again"
             )
         return release.version
+
+    def point(self, channel: str, version: str, replaces: str = "") -> None:
+        """Points a channel to a release that the store holds, as back to an earlier one.
+
+        Args:
+            channel: its name.
+            version: of the release.
+            replaces: as for `publish`.
+
+        Raises:
+            ValueError: the store holds no such release, or the channel stands for another than
+                `replaces`.
+        """
+        self.resolve(version)
+        self._point(channel, version, replaces)
 
     def resolve(self, name: str) -> str:
         """The version that a channel stands for, or the version itself where it is published.
@@ -180,6 +193,11 @@ class ReleaseStore:
                 f"{self.url}/{path} is no channel's file: {error}; publish a release to channel "
                 f"{name!r} again"
             ) from error
+
+    def _point(self, channel: str, version: str, replaces: str) -> None:
+        self._check_channel(channel, replaces, version)
+        entry = Channel(version, datetime.now(UTC).isoformat(timespec="seconds"))
+        self._store.write(f"{CHANNELS}/{channel}.json", msgspec.json.encode(entry))
 
     def _check_channel(self, channel: str, replaces: str, version: str) -> None:
         if replaces and (found := self.resolve(channel)) not in (replaces, version):

@@ -142,6 +142,7 @@ class LocalServing:
             readiness_url=f"http://{HOST}:{sidecar_port}/readyz",
             socket=str(socket_path),
             pids={},
+            pid=os.getpid(),
         )
         environment = {
             **os.environ,

@@ -28,6 +28,9 @@ class ServingState(msgspec.Struct, frozen=True, kw_only=True):
     """The sidecar's."""
     socket: str
     pids: dict[str, int]
+    """Of the servers."""
+    pid: int
+    """Of the process that started them, whose end is theirs."""
 
 
 def read_state(work: Path) -> ServingState | None:

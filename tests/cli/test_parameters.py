@@ -29,6 +29,14 @@ def test_values_have_the_types_of_the_pipeline() -> None:
     }
 
 
+def test_a_deployment_is_checked_before_it_is_sent() -> None:
+    given = "{smoke_test: {k: 5}}"
+    assert read(f"deploy={given}")["deploy"] == given
+    assert read("deploy=")["deploy"] == ""
+    with pytest.raises(ValueError, match="--param deploy: .*unknown field `namespce`"):
+        read("deploy={to: {kind: cluster, namespce: mine}}")
+
+
 def test_a_recipe_of_ones_own_is_sent_whole(tiny_log: EventsConfig, tmp_path: Path) -> None:
     path = write_recipe(tmp_path / "tiny.yaml", tiny_log)
     text = read(recipe=path)["recipe"]

@@ -33,7 +33,12 @@ from tests.cluster.figures import EXPERIMENT
 ROOT = Path(__file__).parents[2]
 TAG = "e2e"
 S3_SERVER = Image("s3-server", "tests/cluster/s3_server/Containerfile", budget_bytes=350_000_000)
-ON_NODES = ("homefeed-torchserve", "homefeed-index-sidecar", S3_SERVER.name)
+ON_NODES = (
+    "homefeed-torchserve",
+    "homefeed-index-sidecar",
+    "homefeed-pipeline",
+    S3_SERVER.name,
+)
 WORK = ROOT / "build" / "demo"
 RECIPE = "ml-1m"
 NO_CLUSTER = """\

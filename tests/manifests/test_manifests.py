@@ -13,7 +13,13 @@ import pytest
 import yaml
 
 from pipelines.compile import COMPILED
-from pipelines.tasks import REDIS_PASSWORD_KEY, REDIS_SECRET, STORE_SECRET, STORE_VARIABLES
+from pipelines.tasks import (
+    DEPLOYER_SECRET,
+    REDIS_PASSWORD_KEY,
+    REDIS_SECRET,
+    STORE_SECRET,
+    STORE_VARIABLES,
+)
 from tests.kubectl import kubectl, needs_cluster, run_kubectl
 from tests.tools import chart_check
 
@@ -25,6 +31,8 @@ OVERLAYS = {"claim": RUNS, "single-user": "kubeflow"}
 """Where runs land in each."""
 TRAINING_OVERLAYS = {"training": RUNS, "training-single-user": "kubeflow"}
 """Those beside another, for clusters with Kubeflow Trainer; where runs land in each."""
+DEPLOYING_OVERLAYS = {"deploying": RUNS, "deploying-single-user": "kubeflow"}
+"""Those beside another, for runs that deploy; where runs land in each."""
 RUNTIME = "TrainingRuntime"
 """A kind of Kubeflow Trainer's, whose schema only a cluster knows."""
 SECURITY = "pod-security.kubernetes.io/enforce"
@@ -103,7 +111,7 @@ def test_every_file_is_part_of_a_kustomization_or_an_example() -> None:
 
 def test_there_is_no_other_overlay() -> None:
     found = {path.parent.name for path in (MANIFESTS / "overlays").glob("*/kustomization.yaml")}
-    assert found == OVERLAYS.keys() | TRAINING_OVERLAYS.keys()
+    assert found == OVERLAYS.keys() | TRAINING_OVERLAYS.keys() | DEPLOYING_OVERLAYS.keys()
 
 
 @pytest.mark.parametrize(("overlay", "namespace"), TRAINING_OVERLAYS.items())
@@ -115,6 +123,19 @@ def test_training_lands_where_the_runs_do(overlay: str, namespace: str) -> None:
     (subject,) = binding["subjects"]
     # It comes with the other overlay.
     assert (subject["kind"], subject["name"]) == ("ServiceAccount", "pipeline-runner")
+
+
+@pytest.mark.parametrize(("overlay", "namespace"), DEPLOYING_OVERLAYS.items())
+def test_who_deploys_is_where_runs_land_and_has_rights_where_the_chart_is(
+    overlay: str, namespace: str
+) -> None:
+    objects = {each["kind"]: each for each in build(MANIFESTS / "overlays" / overlay)}
+    places = {kind: each["metadata"]["namespace"] for kind, each in objects.items()}
+    assert places == {"ServiceAccount": namespace, "Role": SERVING, "RoleBinding": SERVING}
+    (subject,) = objects["RoleBinding"]["subjects"]
+    account = {"kind": "ServiceAccount", "name": DEPLOYER_SECRET, "namespace": namespace}
+    assert subject == account
+    assert objects["ServiceAccount"]["metadata"]["name"] == DEPLOYER_SECRET
 
 
 def test_a_cluster_without_trainer_is_asked_for_none_of_it() -> None:
@@ -134,8 +155,13 @@ def test_no_secret_is_applied() -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
 def test_the_examples_are_what_steps_and_the_chart_read(example: Path) -> None:
     secret = yaml.safe_load(example.read_text())
-    read = {STORE_SECRET: set(STORE_VARIABLES), REDIS_SECRET: {REDIS_PASSWORD_KEY}}
-    assert set(secret["stringData"]) <= read[secret["metadata"]["name"]]
+    read = {
+        STORE_SECRET: set(STORE_VARIABLES),
+        REDIS_SECRET: {REDIS_PASSWORD_KEY},
+        DEPLOYER_SECRET: set(),  # Kubernetes fills it in
+    }
+    assert set(secret.get("stringData", {})) <= read[secret["metadata"]["name"]]
+    assert ("stringData" in secret) == (secret.get("type") is None)
     namespaces = {each["metadata"]["name"] for each in build(example.parent)}
     assert secret["metadata"]["namespace"] in namespaces
 

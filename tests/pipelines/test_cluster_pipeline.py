@@ -1,6 +1,8 @@
 """The pipeline that a cluster runs, with its ends, by kfp.local in a process of its own."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +10,13 @@ from typing import Any
 
 import pytest
 
+from homefeed.config import to_yaml
+from homefeed.deployment.config import DeploymentConfig, LocalConfig, SmokeTestConfig
+from homefeed.deployment.layout import Outcome
+from homefeed.deployment.report import read_deployment
 from homefeed.events.config import EventsConfig
 from homefeed.release.store import ReleaseStore
+from serving.local import free_ports, read_state
 from tests.http_recorder import Asked, record
 from tests.pipelines.tiny_recipe import write_recipe
 
@@ -52,3 +59,39 @@ def test_a_run_that_fails_reports_and_publishes_nothing(tmp_path: Path) -> None:
     assert report.body["state"] == "FAILED"
     assert [failure["task"] for failure in report.body["failures"]] == ["exit-handler-1"]
     assert not (tmp_path / "store").exists()
+
+
+def test_a_run_deploys_its_release_and_one_that_fails_the_smoke_test_is_taken_back(
+    tiny_log: EventsConfig, tmp_path: Path
+) -> None:
+    recipe = Path(write_recipe(tmp_path / "tiny.yaml", tiny_log)).read_text()
+    store, served = (tmp_path / "store").as_uri(), tmp_path / "served"
+    to = LocalConfig(folder=str(served), port=free_ports(1)[0])
+
+    def run_and_deploy(k: int) -> tuple[int, Asked]:
+        deploy = to_yaml(DeploymentConfig(to=to, smoke_test=SmokeTestConfig(k=k)))
+        return run(tmp_path, recipe=recipe, store=store, pins_per_shard=30, deploy=deploy)
+
+    try:
+        code, report = run_and_deploy(k=5)
+        assert (code, report.body["state"]) == (0, "SUCCEEDED")
+        (version,) = ReleaseStore(store).versions()
+        first = read_state(served)
+        assert first is not None
+        assert first.version == version
+
+        code, report = run_and_deploy(k=2000)  # more than the API lets anybody ask for
+        assert (code != 0, report.body["state"]) == (True, "FAILED")
+        _, refused = ReleaseStore(store).versions()
+        now = read_state(served)
+        assert now is not None
+        assert now.version == version
+        assert ReleaseStore(store).resolve("production") == version
+        reports = (tmp_path / "runs").rglob("deploy-release/deployment")
+        deployments = {each.version: each for each in map(read_deployment, reports)}
+        assert deployments[version].outcome == Outcome.DEPLOYED
+        assert deployments[refused].outcome == Outcome.ROLLED_BACK
+        assert "status 400" in deployments[refused].why
+    finally:
+        if state := read_state(served):
+            os.kill(state.pid, signal.SIGTERM)

@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from components.image import CUDA_IMAGE, CUDA_IMAGE_VARIABLE, IMAGE, IMAGE_VARIABLE
+from homefeed.deployment.config import STEP_TOKEN_FOLDER
 from homefeed.release.redis_connection import PASSWORD_VARIABLE
 from pipelines.compile import COMPILED, OTHERS, TRAINING, build_pipeline, compile_pipelines
-from pipelines.tasks import GPU, REDIS_PASSWORD_KEY, REDIS_SECRET, STORE_SECRET
+from pipelines.tasks import DEPLOYER_SECRET, GPU, REDIS_PASSWORD_KEY, REDIS_SECRET, STORE_SECRET
 
 FILES = sorted(path.name for path in COMPILED.iterdir())
 GPU_FILES = [name for name in FILES if name.endswith("_gpu.yaml")]
@@ -39,7 +40,13 @@ LOOKS_OUTSIDE = {
     "check-store",
 }
 GATES = {"check-not-worse"}
-ACTS_OUTSIDE = {"materialise-users", "publish-release", "publish-ids", "report-run"}
+ACTS_OUTSIDE = {
+    "materialise-users",
+    "publish-release",
+    "publish-ids",
+    "deploy-release",
+    "report-run",
+}
 
 
 WRITES_USERS = "materialise-users"
@@ -309,6 +316,7 @@ def test_credentials_of_the_store_go_to_who_needs_them_and_may_be_absent(name: s
         "fetch-towers",
         "publish-release",
         "publish-ids",
+        "deploy-release",
     }
     assert set(given) == steps & set(compiled.tasks)
     for (secret,) in given.values():
@@ -327,6 +335,28 @@ def test_users_are_in_redis_before_the_release_is_published(name: str) -> None:
     assert secret["keyToEnv"] == [{"envVar": PASSWORD_VARIABLE, "secretKey": REDIS_PASSWORD_KEY}]
     parameters = compiled.pipeline["root"]["inputDefinitions"]["parameters"]
     assert parameters["redis_url"]["defaultValue"] == ""
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_step_alone_may_deploy_and_it_is_the_last(name: str) -> None:
+    compiled = read(name)
+    mounts = {
+        step: config["secretAsVolume"]
+        for step, config in compiled.on_kubernetes.items()
+        if "secretAsVolume" in config
+    }
+    if "pretrain" in name:
+        assert mounts == {}
+        return
+    ((step, (mount,)),) = mounts.items()
+    assert step == "deploy-release"
+    assert (mount["secretName"], mount["optional"]) == (DEPLOYER_SECRET, True)
+    assert mount["mountPath"] == str(STEP_TOKEN_FOLDER)
+    assert _waits_for(compiled.tasks[step]) == ["publish-release"]
+    parameters = compiled.pipeline["root"]["inputDefinitions"]["parameters"]
+    assert parameters["deploy"]["defaultValue"] == ""
+    last = compiled.tasks["report-run"]["inputs"]["parameters"]["last_step"]
+    assert last == {"runtimeValue": {"constant": step}}
 
 
 def test_shards_are_embedded_a_few_at_once() -> None:

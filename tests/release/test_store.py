@@ -51,6 +51,19 @@ def test_a_channel_moves_on_and_back(store: ReleaseStore, old: Path, new: Path) 
     assert store.channels() == ["production"]
 
 
+def test_a_channel_is_pointed_back_to_what_the_store_holds_alone(
+    store: ReleaseStore, old: Path, new: Path
+) -> None:
+    first, second = store.publish(old, "production"), store.publish(new, "production")
+    with pytest.raises(ValueError, match=f"stands for release {second} by now"):
+        store.point("production", first, replaces="20200101T000000Z-00000000")
+    store.point("production", first, replaces=second)
+    assert store.resolve("production") == first
+    with pytest.raises(ValueError, match="holds no release '20200101T000000Z-00000000'"):
+        store.point("production", "20200101T000000Z-00000000")
+    assert store.resolve("production") == first
+
+
 def test_unknown_names_say_what_there_is(store: ReleaseStore, old: Path) -> None:
     with pytest.raises(ValueError, match="no channel 'production'; it holds none"):
         store.resolve("production")

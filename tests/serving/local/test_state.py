@@ -15,6 +15,7 @@ STATE = ServingState(
     readiness_url="http://127.0.0.1:3/readyz",
     socket="",
     pids={"sidecar": 1, "torchserve": 1},
+    pid=1,
 )
 
 

@@ -1,0 +1,1 @@
+"""Stage 12: a published release is put into service, asked, and taken back where it fails."""
