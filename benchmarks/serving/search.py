@@ -97,8 +97,8 @@ def _measure(
     postings = Postings.load(index, engine.details.num_pins)
     codes = postings.codes((case.interest,) if case.interest else ())
     subset = postings.subset(codes)
-    planned = engine.details.plan(postings)
-    floor = FaissFloor(index, subset, planned.effort(codes, subset) if planned else None)
+    filters = engine.details.plan(postings)
+    floor = FaissFloor(index, subset, filters.effort(codes, subset) if filters else None)
     truth = _Truth(index)
 
     def ask(query: Query) -> Callable[[], Any]:

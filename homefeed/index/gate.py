@@ -42,17 +42,26 @@ class Gate:
         self._subset = subset
         self._exact, _ = top_rows(vectors, subset.blocks, self._queries, self._k)
 
-    def recall(self, approximate: ApproximateIndex, effort: Effort) -> float:
-        """Share of the exact best k that the approximate index finds, over all queries.
+    def recall(
+        self, approximate: ApproximateIndex, effort: Effort, num_wanted: int | None = None
+    ) -> float:
+        """Share of the exact best that the approximate index finds, over all queries.
 
         A query without candidates finds them all: it is answered by a scan.
+
+        Args:
+            approximate: the index.
+            effort: how far it is searched.
+            num_wanted: pins that a query asks for, at most k; None for k.
         """
+        num_wanted = min(num_wanted or self._k, self._k)
+        best = self._exact[:, :num_wanted]
         bitmap = None if self._subset.is_whole else self._subset.bitmap
         num_queries = len(self._queries)
-        wanted, spare = [self._k] * num_queries, [0] * num_queries
+        wanted, spare = [num_wanted] * num_queries, [0] * num_queries
         found = approximate.search(self._queries, wanted, spare, effort, bitmap)
         num_hits = sum(
             np.isin(rows, exact, assume_unique=True).sum() if len(rows) else len(exact)
-            for (rows, _), exact in zip(found, self._exact, strict=True)
+            for (rows, _), exact in zip(found, best, strict=True)
         )
-        return float(num_hits / self._exact.size)
+        return float(num_hits / best.size)

@@ -1,5 +1,6 @@
 """Chooses how far an approximate index is searched: no further than recall demands."""
 
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +17,13 @@ REFINE_FACTORS = (REFINE_FACTOR, 20, 40, 80)
 """Candidates by codes for each pin under a filter. Far from a filter's pins all scores are nearly
 equal, and the codes tell them apart less well than near: there more lists find no more, more
 candidates do."""
+FEW = 0.2
+"""Recall under a filter must be high for so small a share of `recall_k` too: a filter that leaves
+the lists half empty is scanned for many pins, and not for few."""
 CODES_PER_LIST = 10
 """To refine so many candidates takes as long as to search a list."""
 NUM_QUERIES = 500
-NUM_QUERIES_UNDER_FILTER = 50
+NUM_QUERIES_UNDER_FILTER = 100
 """Near the filter's own pins, and as many near others: there may be hundreds of filters."""
 
 
@@ -98,7 +102,7 @@ def _tune_filters(
             continue
         gates = _gates(vectors, subset, config.recall_k)
         for effort in efforts:
-            recall = _lowest_recall(gates, approximate, effort, config.min_filtered_recall)
+            recall = _lowest_recall(gates, approximate, effort, config)
             if recall >= config.min_filtered_recall:
                 found[name] = effort
                 lowest = min(lowest, recall)
@@ -128,12 +132,13 @@ def _gates(vectors: np.ndarray, subset: Subset, k: int) -> list[Gate]:
 
 
 def _lowest_recall(
-    gates: list[Gate], approximate: ApproximateIndex, effort: Effort, bar: float
+    gates: list[Gate], approximate: ApproximateIndex, effort: Effort, config: IndexConfig
 ) -> float:
-    """The lowest recall of all gates, or the first one below the bar."""
+    """The lowest recall of all gates, for few pins and for many, or the first one below the bar."""
     lowest = 1.0
-    for gate in gates:
-        lowest = min(lowest, gate.recall(approximate, effort))
-        if lowest < bar:
-            break
+    for num_wanted in (math.ceil(FEW * config.recall_k), config.recall_k):
+        for gate in gates:
+            lowest = min(lowest, gate.recall(approximate, effort, num_wanted))
+            if lowest < config.min_filtered_recall:
+                return lowest
     return lowest
