@@ -98,7 +98,7 @@ def test_a_canary_is_promoted_and_no_request_notices(
     with traffic.flowing():
         code, complaint = service.helm("upgrade", *ALONE, "--set", f"release.version={canary}")
         assert code == 0, complaint + service.explain()
-        # Pods that end answer for a while; until they are gone.
+        # Pods that end answer for a while: until the last of them is gone.
         wait_until(service, lambda: tracks(service) == ["stable", "stable"])
     answered = versions(traffic)
     assert set(answered) == {demo.version, canary}
