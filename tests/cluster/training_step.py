@@ -26,6 +26,7 @@ ATTEMPT_LABEL = "jobset.sigs.k8s.io/restart-attempt"
 KINDS = ("trainjobs", "jobsets", "jobs", "pods", "services")
 PATIENCE_SECONDS = 240
 QUOTA = "small"
+RUNTIME = "TrainingRuntime"
 ARTIFACTS = "artifacts"
 """Folder of the claim that stands for what KFP brings a step, and takes from it."""
 KILL = "set -- $(cat /proc/1/task/1/children); [ $# = 1 ] && kill -9 $1"
@@ -173,10 +174,19 @@ def place(images: Images, node: Node, without: str = "") -> Iterator[Place]:
             rendered = kubectl("kustomize", str(PIPELINES / folder)).replace(
                 "ReadWriteMany", "ReadWriteOnce"
             )
-            objects = yaml.safe_load_all(rendered)
-            apply(namespace, *(each for each in objects if each["kind"] != without))
+            objects = [each for each in yaml.safe_load_all(rendered) if each["kind"] != without]
+            for runtime in (each for each in objects if each["kind"] == RUNTIME):
+                _share_cores(runtime)
+            apply(namespace, *objects)
         client = client_on_claim(namespace, images.named("homefeed-torchserve"), node, CLAIM)
         yield Place(namespace, images.named("homefeed-pipeline"), client)
+
+
+def _share_cores(runtime: dict[str, Any]) -> None:
+    """Lets pods of one node train in a thread each: each would take all cores for its own."""
+    (nodes,) = runtime["spec"]["template"]["spec"]["replicatedJobs"]
+    (container,) = nodes["template"]["spec"]["template"]["spec"]["containers"]
+    container["env"].append({"name": "OMP_NUM_THREADS", "value": "1"})
 
 
 def _step_pod(name: str, run_id: str, image: str, command: list[str]) -> dict[str, Any]:
