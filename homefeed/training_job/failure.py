@@ -1,19 +1,23 @@
 """Which of the pods that failed together is the cause, and what it said.
 
 A process that fails takes the others with it: they lose the connection to it, and say so at length.
-Pods end in the same second. What tells them apart is when each began to complain.
+Pods end in the same second. What tells them apart is when each began to complain. A process that is
+killed says nothing, and torchrun notices its end later than the others do: it is the cause all the
+same.
 """
 
 import re
+import signal
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from homefeed.training_job.status import failed_at, hindrance
+from homefeed.training_job.status import failed_at, hindrance, is_out_of_memory
 
 COMPLAINT = "Traceback (most recent call last)"
-TORCHRUN_LINE = re.compile(r"^E\d{4} .*\] failed \(exitcode: ")
+TORCHRUN_LINE = re.compile(r"^E\d{4} .*\] failed \(exitcode: (-?\d+)\)")
 """The begin of what torchrun has to say after a process of it failed."""
+KILLED = "a process of it was killed, as where a node or a pod has no memory left"
 NUM_LINES = 20
 """Of a pod that are shown, the last ones."""
 
@@ -22,6 +26,8 @@ NUM_LINES = 20
 class Failure:
     """A pod that failed; the cause is the least."""
 
+    could_complain: bool
+    """False where a process of it was killed."""
     time: float
     """When it began to complain, or ended without; Unix seconds."""
     pod: str
@@ -44,10 +50,18 @@ def read_failure(pod: Any, log: str) -> Failure:
     """
     entries = [line.partition(" ") for line in log.splitlines()]
     lines = [line for _, _, line in entries]
+    codes = {
+        i: int(found[1]) for i, line in enumerate(lines) if (found := TORCHRUN_LINE.match(line))
+    }
+    why, time, name = hindrance(pod), failed_at(pod), pod.metadata.name
+    if killed := [i for i, code in codes.items() if code == -signal.SIGKILL]:
+        return Failure(False, _seconds(entries[killed[0]][0]), name, f"{why}; {KILLED}", "")
     begin = next((i for i, line in enumerate(lines) if COMPLAINT in line), None)
-    time = failed_at(pod)
     if begin is not None:
-        time = datetime.fromisoformat(entries[begin][0]).timestamp()
-        ends = (i for i, line in enumerate(lines) if i > begin and TORCHRUN_LINE.match(line))
-        lines = lines[begin : next(ends, None)]
-    return Failure(time, pod.metadata.name, hindrance(pod), "\n".join(lines[-NUM_LINES:]))
+        time = _seconds(entries[begin][0])
+        lines = lines[begin : next((i for i in codes if i > begin), None)]
+    return Failure(not is_out_of_memory(pod), time, name, why, "\n".join(lines[-NUM_LINES:]))
+
+
+def _seconds(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp()

@@ -55,6 +55,12 @@ def hindrance(pod: Any) -> str:
     return pod.status.reason or pod.status.phase
 
 
+def is_out_of_memory(pod: Any) -> bool:
+    """Whether the kernel killed all of a pod's container: it used more memory than it may."""
+    ends = [status.state.terminated for status in pod.status.container_statuses or []]
+    return any(end and end.reason == "OOMKilled" for end in ends)
+
+
 def failed_at(pod: Any) -> float:
     """When a failed pod's container ended, in Unix seconds; infinite where it never began."""
     ends = [status.state.terminated for status in pod.status.container_statuses or []]

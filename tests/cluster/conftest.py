@@ -18,6 +18,7 @@ from homefeed.release.store import ReleaseStore
 from tests.cluster.answers import Traffic
 from tests.cluster.figures import Figures
 from tests.cluster.pods import Client, Node, client_pod, node_pod
+from tests.cluster.run import deliver
 from tests.cluster.service import Images, Service, installed
 from tests.cluster.steps_in_images import ImageRun, run_in_images
 from tests.kubectl import get, new_namespace
@@ -40,6 +41,14 @@ def images() -> Images:
         pytest.skip("needs the images on a cluster's nodes: run `make e2e-cluster`")
     registry, _, tag = os.environ["HOMEFEED_E2E_IMAGES"].rpartition(":")
     return Images(registry, tag)
+
+
+@pytest.fixture(scope="session")
+def pipeline_image(images: Images) -> str:
+    """The pipeline's image, by far the largest: it is brought to the node where a test runs it."""
+    name = images.named("homefeed-pipeline")
+    deliver(name)
+    return name
 
 
 @pytest.fixture(scope="session")

@@ -75,9 +75,9 @@ class DeployJob:
 class Deployer:
     """Starts Jobs in a namespace that has the account and its rights."""
 
-    def __init__(self, namespace: str, images: Images, users: list[str]) -> None:
+    def __init__(self, namespace: str, image: str, users: list[str]) -> None:
         installed_in(namespace)
-        self._namespace, self._image = namespace, images.named("homefeed-pipeline")
+        self._namespace, self._image = namespace, image
         self._users = tuple(users)
 
     def start(

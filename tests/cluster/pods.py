@@ -72,10 +72,16 @@ class Client:
 @contextmanager
 def client_pod(namespace: str, image: str, node: "Node") -> Iterator[Client]:
     """A client, with a claim that it may write to."""
-    apply(namespace, _claim(), _pod("client", image))
+    apply(namespace, _claim())
+    yield client_on_claim(namespace, image, node, CLAIM)
+
+
+def client_on_claim(namespace: str, image: str, node: "Node", claim: str) -> Client:
+    """A client whose /store is a claim that is there, which any user may write to from then on."""
+    apply(namespace, _pod("client", image, claim))
     wait_ready(namespace, "client")
-    node.open_to_everyone(namespace, CLAIM)
-    yield Client(namespace)
+    node.open_to_everyone(namespace, claim)
+    return Client(namespace)
 
 
 class Node:
@@ -148,7 +154,7 @@ def _claim() -> dict[str, Any]:
     }
 
 
-def _pod(name: str, image: str) -> dict[str, Any]:
+def _pod(name: str, image: str, claim: str = CLAIM) -> dict[str, Any]:
     """As restricted Pod Security wants it."""
     return {
         "apiVersion": "v1",
@@ -181,7 +187,7 @@ def _pod(name: str, image: str) -> dict[str, Any]:
                 }
             ],
             "volumes": [
-                {"name": "store", "persistentVolumeClaim": {"claimName": CLAIM}},
+                {"name": "store", "persistentVolumeClaim": {"claimName": claim}},
                 {"name": "tmp", "emptyDir": {}},
             ],
         },

@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -32,13 +32,10 @@ from tests.cluster.figures import EXPERIMENT
 
 ROOT = Path(__file__).parents[2]
 TAG = "e2e"
+LOAD_IMAGES, REGISTRY = "HOMEFEED_LOAD_IMAGES", "HOMEFEED_E2E_REGISTRY"
 S3_SERVER = Image("s3-server", "tests/cluster/s3_server/Containerfile", budget_bytes=350_000_000)
-ON_NODES = (
-    "homefeed-torchserve",
-    "homefeed-index-sidecar",
-    "homefeed-pipeline",
-    S3_SERVER.name,
-)
+ON_NODES = ("homefeed-torchserve", "homefeed-index-sidecar", S3_SERVER.name)
+"""Onto which all images come but the pipeline's, which the tests bring that run it in pods."""
 WORK = ROOT / "build" / "demo"
 RECIPE = "ml-1m"
 NO_CLUSTER = """\
@@ -50,9 +47,6 @@ KUBECONFIG={kubeconfig} names a cluster, but nothing says how images get there: 
 HOMEFEED_LOAD_IMAGES to the command that puts an image archive onto its node, such as
 `kind load image-archive`, or HOMEFEED_E2E_REGISTRY to a registry that it pulls from"""
 
-Deliver = Callable[[str], object]
-"""Brings an image, by its name, to where the cluster finds it."""
-
 
 def main(arguments: list[str]) -> int:
     """Prepares everything and runs the tests; returns pytest's exit code."""
@@ -61,8 +55,8 @@ def main(arguments: list[str]) -> int:
     results = os.environ.get("HOMEFEED_E2E_RESULTS")
     if results and Path(results).name != f"{EXPERIMENT}.json":
         raise RuntimeError(f"RESULTS={results}: the figures go to a file named {EXPERIMENT}.json")
-    registry = os.environ.get("HOMEFEED_E2E_REGISTRY") or "localhost/homefeed"
-    with cluster() as deliver:
+    registry = os.environ.get(REGISTRY) or "localhost/homefeed"
+    with cluster():
         build_images(registry)
         for name in ON_NODES:
             deliver(f"{registry}/{name}:{TAG}")
@@ -76,19 +70,16 @@ def main(arguments: list[str]) -> int:
 
 
 @contextmanager
-def cluster() -> Iterator[Deliver]:
-    """A cluster in KUBECONFIG, and what brings images to it.
+def cluster() -> Iterator[None]:
+    """A cluster in KUBECONFIG, to which `deliver` can bring images.
 
     Raises:
         RuntimeError: there is none, or images cannot get there; says what to do.
     """
     if kubeconfig := os.environ.get("KUBECONFIG"):
-        if os.environ.get("HOMEFEED_E2E_REGISTRY"):
-            yield lambda name: run(["podman", "push", name])
-        elif command := os.environ.get("HOMEFEED_LOAD_IMAGES"):
-            yield lambda name: load(shlex.split(command), name)
-        else:
+        if not any(os.environ.get(name) for name in (LOAD_IMAGES, REGISTRY)):
             raise RuntimeError(NO_IMAGES.format(kubeconfig=kubeconfig))
+        yield
         return
     program = os.environ.get("HOMEFEED_CLUSTER", str(ROOT.parent / "shared/cluster/cluster"))
     if not Path(program).is_file():
@@ -103,7 +94,8 @@ def cluster() -> Iterator[Deliver]:
                 os.environ["KUBECONFIG"] = line.partition("=")[2]
             if line.startswith("Prometheus: "):
                 os.environ["HOMEFEED_E2E_PROMETHEUS"] = line.partition(" ")[2]
-        yield lambda name: load([program, "load"], name)
+        os.environ[LOAD_IMAGES] = shlex.join([program, "load"])
+        yield
     finally:
         if ours:
             run([program, "down"])
@@ -139,12 +131,16 @@ def build_images(registry: str) -> None:
             Build(image, registry, TAG).run(base, sources)
 
 
-def load(command: list[str], name: str) -> None:
-    """Puts an image onto the cluster's node."""
+def deliver(name: str) -> None:
+    """Brings an image to where the cluster finds it: onto its node, or into its registry."""
+    command = os.environ.get(LOAD_IMAGES)
+    if not command:
+        run(["podman", "push", name])
+        return
     with tempfile.TemporaryDirectory() as scratch:
         archive = f"{scratch}/image.tar"
         run_podman("save", "--quiet", "--format", "docker-archive", "--output", archive, name)
-        run([*command, archive])
+        run([*shlex.split(command), archive])
 
 
 def run_tests(arguments: list[str], **variables: str) -> int:

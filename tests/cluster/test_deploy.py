@@ -62,14 +62,19 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(
-    images: Images, node: Node, demo: Demo, store: Path, tmp_path_factory: pytest.TempPathFactory
+    images: Images,
+    pipeline_image: str,
+    node: Node,
+    demo: Demo,
+    store: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Place]:
     image = images.named("homefeed-torchserve")
     with new_namespace() as namespace, client_pod(namespace, image, node) as client:
         client.run("mkdir", "-m", "0777", f"{STORE}/releases", f"{STORE}/channels")
         for part in ("releases", "channels"):
             client.copy(store / part, f"{STORE}/{part}")
-        deployer = Deployer(namespace, images, demo.users[:2])
+        deployer = Deployer(namespace, pipeline_image, demo.users[:2])
         service = Service(namespace, "minimal", images)
         succeeded, report = deployer.deploy(
             demo.version, values=values_of(str(MINIMAL), images, replicaCount=2)

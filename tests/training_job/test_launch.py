@@ -44,6 +44,10 @@ CAUSE = """2026-01-01T00:00:05.100000000Z epoch 3
 VICTIM = """2026-01-01T00:00:05.250000000Z [rank0]: Traceback (most recent call last):
 2026-01-01T00:00:05.250000001Z [rank0]: RuntimeError: Connection closed by peer
 """
+KILLED = """2026-01-01T00:00:05.350000000Z E0101 00:00:05.3 9 x.py:1] failed (exitcode: -9) rank: 0
+2026-01-01T00:00:05.350000001Z Traceback (most recent call last):
+2026-01-01T00:00:05.350000001Z torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
+"""
 LOGS = {f"{NAME}-node-0-0": VICTIM, f"{NAME}-node-0-1": CAUSE}
 
 
@@ -156,15 +160,34 @@ def test_a_restart_begins_the_search_for_a_cause_anew(attempt: Try) -> None:
         attempt.run(PlayedCluster(looks, logs=logs))
 
 
+def test_a_killed_process_is_the_cause_though_others_complain_before_its_end_is_seen(
+    attempt: Try,
+) -> None:
+    logs = LOGS | {f"{NAME}-node-0-1": KILLED}
+    said = rf"; pod {NAME}-node-0-1 failed: Error, exit code 1; a process of it was killed, as whe"
+    with pytest.raises(RuntimeError, match=said):
+        attempt.run(PlayedCluster([RUNNING, Look([ended(0, 6), ended(1, 6)], FAILED)], logs=logs))
+
+
+def test_a_pod_that_ran_out_of_memory_is_the_cause_though_its_end_is_told_in_whole_seconds(
+    attempt: Try,
+) -> None:
+    killed = ended(1, 6)
+    killed["status"]["containerStatuses"][0]["state"]["terminated"]["reason"] = "OOMKilled"
+    logs = {f"{NAME}-node-0-0": VICTIM}
+    with pytest.raises(RuntimeError, match=rf"; pod {NAME}-node-0-1 failed: OOMKilled, exit code"):
+        attempt.run(PlayedCluster([RUNNING, Look([ended(0, 6), killed], FAILED)], logs=logs))
+
+
 def test_a_pod_without_a_log_is_judged_by_its_end(attempt: Try) -> None:
     killed = ended(1, 3)
     killed["status"]["containerStatuses"][0]["state"]["terminated"] |= {
-        "reason": "OOMKilled",
+        "reason": "ContainerStatusUnknown",
         "exitCode": 137,
     }
     logs = {f"{NAME}-node-0-0": VICTIM}
     with pytest.raises(
-        RuntimeError, match=rf"pod {NAME}-node-0-1 failed: OOMKilled, exit code 137"
+        RuntimeError, match=rf"; pod {NAME}-node-0-1 failed: ContainerStatusUnknown, exit code 137"
     ):
         attempt.run(PlayedCluster([RUNNING, Look([ended(0, 6), killed], FAILED)], logs=logs))
 

@@ -1,5 +1,8 @@
 """What a TrainJob asks for, and that it fits the TrainingRuntime of the manifests."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,14 @@ from homefeed.training_job.step_pod import FIELDS, StepPod
 MANIFEST = Path(__file__).parents[2] / "manifests/base/pipelines/training/trainingruntime.yaml"
 STEP = StepPod("train-x1", "u-1", "runs", "7d0c8f0e-8a9f-4a4e-9f4c-3f0f5c2f0a1b")
 IMAGE = "registry/homefeed:1"
+BROKEN_OFF_EPOCH = """
+import os
+from tqdm import tqdm
+progress = tqdm(total=3, desc="epoch 1")
+progress.update()
+progress.refresh()
+os._exit(0)
+"""
 
 
 def spec(**options: Any) -> dict[str, Any]:
@@ -76,6 +87,17 @@ def test_the_runtime_has_what_the_job_counts_on() -> None:
     assert claim == {"claimName": CLAIM}
     assert mounts["/dev/shm"]["emptyDir"]["medium"] == "Memory"
     assert "emptyDir" in mounts["/tmp"]
+
+
+def test_a_log_shows_progress_before_an_epoch_ends() -> None:
+    (nodes,) = yaml.safe_load(MANIFEST.read_text())["spec"]["template"]["spec"]["replicatedJobs"]
+    (container,) = nodes["template"]["spec"]["template"]["spec"]["containers"]
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    command = [sys.executable, "-c", BROKEN_OFF_EPOCH]
+    training = subprocess.run(
+        command, env={**os.environ, **variables}, capture_output=True, text=True
+    )
+    assert "33%" in training.stderr.rpartition("\n")[0]
 
 
 @pytest.mark.parametrize(
