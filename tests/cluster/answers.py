@@ -1,4 +1,4 @@
-"""Answers to requests asked without pause, held against those of a service in good health."""
+"""Answers to requests asked all the time, held against those of a service in good health."""
 
 import json
 import subprocess
@@ -14,11 +14,11 @@ from tests.cluster.pods import Client
 CALM_SECONDS = 3.0
 """Traffic before anything happens, and after all is well again."""
 LONGEST_PAUSE_SECONDS = 25.0
-"""Between two answers, of three callers: a request is given up after 20."""
+"""Between two answers, of several callers: a request is given up after 20."""
 
 
 class Traffic:
-    """Requests without pause, and what came of them."""
+    """Requests all the time, and what came of them."""
 
     def __init__(self, client: Client, url: str, requests: list[dict[str, Any]]) -> None:
         self.expected = [answer["body"] for answer in client.ask(url, requests)]
@@ -81,6 +81,11 @@ class Traffic:
         if not disturbed:
             return 0.0
         return max(each["came"] for each in disturbed) - min(each["asked"] for each in disturbed)
+
+    def per_second(self) -> float:
+        """Answers a second."""
+        asked = [answer["asked"] for answer in self.answers]
+        return len(asked) / (max(answer["came"] for answer in self.answers) - min(asked))
 
     def failed(self) -> int:
         """Requests that got no answer, or an error."""

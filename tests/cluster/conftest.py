@@ -4,30 +4,26 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from homefeed.contracts import Column
 from homefeed.events.layout import USERS_FILE
+from homefeed.release.bundle import read_release_manifest
 from homefeed.release.store import ReleaseStore
 from tests.cluster.answers import Traffic
+from tests.cluster.demo import Demo
 from tests.cluster.figures import Figures
 from tests.cluster.pods import Client, Node, client_pod, node_pod
+from tests.cluster.releases import republish, wait_for_version
 from tests.cluster.service import Images, Service, installed
 from tests.cluster.steps_in_images import ImageRun, run_in_images
 from tests.kubectl import get, new_namespace
 
 NUM_USERS = 50
-
-
-class Demo(NamedTuple):
-    """What `make demo` made on this machine."""
-
-    release: Path
-    version: str
-    users: list[str]
+FOLLOW = ("--set", "replicaCount=2,release.followSeconds=2")
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +42,8 @@ def demo() -> Demo:
     users = pq.read_table(Path(run["dataset"]) / USERS_FILE, columns=[Column.USER_ID])
     first = users[Column.USER_ID].to_pylist()[:NUM_USERS]
     assert len(first) == NUM_USERS
-    return Demo(Path(run["release"]), run["version"], first)
+    release = Path(run["release"])
+    return Demo(release, run["version"], read_release_manifest(release).created_at, first)
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +57,7 @@ def store(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
     """What the tests measure; kept where that is wanted and none has failed."""
-    figures = Figures()
+    figures = Figures(os.environ.get("HOMEFEED_E2E_TARGET", "e2e-cluster"))
     yield figures
     if (wanted := os.environ.get("HOMEFEED_E2E_RESULTS")) and not request.session.testsfailed:
         figures.write(Path(wanted))
@@ -132,6 +129,21 @@ def restored(service: Service) -> Iterator[None]:
 
 
 @pytest.fixture
+def followed(service: Service, client: Client, demo: Demo) -> Iterator[None]:
+    """Pods that look at the channel every other second; it stands for the demo again at the end."""
+    code, complaint = service.helm("upgrade", "--timeout", "3m", *FOLLOW)
+    assert code == 0, complaint + service.explain()
+    service.settle()
+    # Pods that end answer for a while, and would be taken for those that run.
+    service.wait_until(
+        lambda: all("deletionTimestamp" not in pod["metadata"] for pod in service.pods())
+    )
+    yield
+    republish(client, demo.version, demo.created_at)
+    wait_for_version(service, client, demo, demo.version)
+
+
+@pytest.fixture(scope="session")
 def prometheus() -> str:
     """Address of the Prometheus that scrapes the cluster."""
     if "HOMEFEED_E2E_PROMETHEUS" not in os.environ:

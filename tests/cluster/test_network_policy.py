@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.conftest import Demo
+from tests.cluster.demo import Demo
 from tests.cluster.pods import Client, Node
 from tests.cluster.service import Service
 from tests.helm.test_objects import METRICS_PORTS
 from tests.kubectl import get, kubectl, needs_cluster, run_kubectl
 
 REST = 8080
+ON_LOOPBACK = (8081, 7070, 7071)
+"""Management and gRPC, which no policy needs to close."""
 CONNECT = """
 import socket, sys
 try:
@@ -52,6 +54,10 @@ def is_cut_off(node: Node, pod: dict[str, Any]) -> bool:
             return False
         time.sleep(0.5)
     return True
+
+
+def reaches(client: Client, pod: dict[str, Any]) -> bool:
+    return client.run("python", "-c", CONNECT, address(pod), str(REST)).strip() == "reached"
 
 
 @pytest.fixture
@@ -112,6 +118,32 @@ def test_strangers_and_other_ports_are_cut_off(
 
 
 @needs_cluster
+@pytest.mark.full
+@pytest.mark.usefixtures("enforced", "restored")
+def test_of_one_namespace_only_a_pod_with_the_label_reaches_it(
+    service: Service, client: Client
+) -> None:
+    settings = {
+        "networkPolicy.enabled": "true",
+        "networkPolicy.clients[0].podSelector.matchLabels.role": "gateway",
+        "networkPolicy.kubernetesApi.to[0].ipBlock.cidr": api_server(),
+        "replicaCount": "2",
+    }
+    options = ",".join(f"{name}={value}" for name, value in settings.items())
+    code, complaint = service.helm("upgrade", "--timeout", "3m", "--set", options)
+    assert code == 0, complaint
+    service.settle()
+    own = ("label", "pod", "client", "--namespace", client.namespace)
+    service.wait_until(lambda: not reaches(client, service.pods()[0]), ENFORCED_SECONDS)
+    kubectl(*own, "role=gateway")
+    try:
+        service.wait_until(lambda: reaches(client, service.pods()[0]), ENFORCED_SECONDS)
+    finally:
+        kubectl(*own, "role-")
+    service.wait_until(lambda: not reaches(client, service.pods()[0]), ENFORCED_SECONDS)
+
+
+@needs_cluster
 def test_pods_still_start_and_leave_their_event(service: Service, policy: None) -> None:
     victim = service.pods()[0]["metadata"]["name"]
     run_kubectl("delete", "pod", victim, "--namespace", service.namespace)
@@ -130,3 +162,6 @@ def test_without_a_policy_all_of_it_is_open(service: Service, client: Client, no
     for port in (REST, *METRICS_PORTS.values()):
         for run in (node.run, client.run):
             assert run("python", "-c", CONNECT, address(first), str(port)).strip() == "reached"
+    for port in ON_LOOPBACK:
+        for run in (node.run, client.run):
+            assert run("python", "-c", CONNECT, address(first), str(port)).strip() != "reached"
