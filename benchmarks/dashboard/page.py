@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from matplotlib.dates import DateFormatter
+from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -81,12 +81,12 @@ def _figure(panel: Panel, number: int) -> str:
     below = [0.0] * max((len(line.values) for line in panel.lines), default=0)
     for place, line in enumerate(panel.lines):
         colour = COLOURS[LINE_COLOURS[place % len(LINE_COLOURS)]].light
-        times = [datetime.fromtimestamp(at, UTC) for at in line.times]
+        times = date2num([datetime.fromtimestamp(at, UTC) for at in line.times])
         values = _stacked(line, below) if panel.is_stacked else line.values
         axes.plot(times, values, color=colour, linewidth=1.2)
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(AutoDateLocator(maxticks=6))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: shown(value, panel.unit)))
     axes.xaxis.set_major_formatter(DateFormatter("%H:%M"))
     return to_svg(figure, f"panel-{number}", f"{panel.title}: {panel.description}")
