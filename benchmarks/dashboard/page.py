@@ -20,7 +20,7 @@ WIDTH = 1400
 UNIT_PIXELS = 30
 """Height of a unit of the grid."""
 HEADER_PIXELS = 70
-TEXT_PIXELS = 90
+TEXT_PIXELS = 76
 """What a panel has beside its figure: title, description and legend."""
 LINE_COLOURS = (BLUE, AMBER, GREEN, VIOLET, GREY, INK)
 PIXELS_PER_INCH = 100

@@ -12,13 +12,16 @@ from tests.cluster.service import INSTANCE, Service, container_status
 from tests.cluster.test_recovery import check, names
 from tests.kubectl import kubectl, needs_cluster, run_kubectl
 
-# The kernel ends the process of the highest score first, when the container is at its limit.
+# When the container is at its limit, the kernel ends the process of the highest score: one that
+# itself holds much, as the sidecar does beside many small ones.
 EAT_ALL = """
-import pathlib
+import os, pathlib, time
 pathlib.Path("/proc/1/oom_score_adj").write_text("1000")
-held = []
-while True:
-    held.append(b"x" * 2**20)
+for _ in range(64):
+    if not os.fork():
+        held = b"x" * 2**23
+        time.sleep(60)
+time.sleep(60)
 """
 
 
