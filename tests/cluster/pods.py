@@ -36,7 +36,7 @@ print(len(found))
 STUTTER = """
 end = time.monotonic() + float(sys.argv[3])
 while time.monotonic() < end:
-    for name, seconds in (("SIGSTOP", 0.3), ("SIGCONT", 0.03)):
+    for name, seconds in (("SIGSTOP", 0.4), ("SIGCONT", 0.03)):
         for process in found:
             os.kill(process, signal.Signals[name])
         time.sleep(seconds)
@@ -108,7 +108,7 @@ class Node:
         self._each_found(SIGNAL, [pod], word, name)
 
     def stutter(self, pods: list[dict[str, Any]], word: str, seconds: int) -> None:
-        """Halts such a process of each pod for 0.3 seconds out of 0.33."""
+        """Halts such a process of each pod for 0.4 seconds out of 0.43."""
         self._each_found(STUTTER, pods, word, str(seconds))
 
     def _each_found(
