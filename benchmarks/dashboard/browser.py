@@ -5,9 +5,13 @@ import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from PIL import Image
+
 NAMES = ("chromium-headless-shell", "chromium", "google-chrome")
 """Programs that can do it; Debian's packages have the names of the first two."""
 TIMEOUT_SECONDS = 120
+NUM_COLOURS = 64
+"""Of the picture, which takes a third so."""
 
 
 def find_browser() -> str:
@@ -41,4 +45,6 @@ def take_picture(page: str, width: int, height: int, picture: Path) -> None:
         if not (Path(folder) / "page.png").is_file():
             raise ValueError(f"{browser} drew nothing: {drawn.stderr[-2000:]}")
         picture.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(f"{folder}/page.png", picture)
+        with Image.open(f"{folder}/page.png") as drawn_page:
+            few = drawn_page.convert("RGB").quantize(NUM_COLOURS, dither=Image.Dither.NONE)
+        few.save(picture, optimize=True)
