@@ -85,10 +85,7 @@ def following(service: Service, client: Client, demo: Demo) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def alerting(
-    service: Service,
-    following: None,
-    prometheus: str,
-    tmp_path_factory: pytest.TempPathFactory,
+    service: Service, prometheus: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[HurriedRules]:
     """All the rules that the chart has."""
     (found,) = (each for each in service.render(*RULES) if each["kind"] == "PrometheusRule")
@@ -147,37 +144,6 @@ def test_a_sidecar_crashes_again_and_again(
 
 
 @needs_cluster
-def test_a_corrupt_refresh(rules: HurriedRules, client: Client, demo: Demo) -> None:
-    made_at = int(time.time())
-    corrupt = republish(client, demo.version, made_at, ASIDE)
-    flip_a_bit(client, corrupt)
-    point_to(client, corrupt)
-    rules.wait_until_fired(cause("HomefeedReleaseRefused"))
-    republish(client, demo.version, made_at + 1)
-
-
-@needs_cluster
-def test_an_old_index(rules: HurriedRules, client: Client, demo: Demo) -> None:
-    republish(client, demo.version, int(time.time()) - 3 * DAY)
-    rules.wait_until_fired(cause("HomefeedIndexTooOld"))
-    republish(client, demo.version, int(time.time()))
-
-
-@needs_cluster
-def test_an_index_that_misses_much(
-    service: Service, rules: HurriedRules, client: Client, demo: Demo, tmp_path: Path
-) -> None:
-    made_at = int(time.time())
-    poor = with_poor_index(demo.release, made_at, tmp_path / "release")
-    ReleaseStore(str(tmp_path / "store")).publish(poor.folder, "production")
-    for folder in ("releases", "channels"):
-        client.copy(tmp_path / "store" / folder, f"{STORE}/{folder}")
-    wait_for_version(service, client, demo, poor.version)
-    rules.wait_until_fired(cause("HomefeedRecallDrop"))
-    republish(client, demo.version, made_at + 1)
-
-
-@needs_cluster
 def test_an_index_of_another_model(service: Service, rules: HurriedRules, node: Node) -> None:
     victim = service.pods()[0]
     kubectl("exec", victim["metadata"]["name"], "--namespace", service.namespace, "--container",
@@ -207,7 +173,7 @@ def test_no_pod_is_ready(service: Service, rules: HurriedRules, client: Client) 
 def test_redis_is_gone(
     service: Service, client: Client, alerting: HurriedRules, traffic: Traffic, redis: str
 ) -> None:
-    upgrade(service, f"{FOLLOW},users.redis.url={redis}")
+    upgrade(service, f"replicaCount=2,users.redis.url={redis}")
     try:
         with traffic.flowing():
             alerting.wait_until_quiet()
@@ -216,7 +182,7 @@ def test_redis_is_gone(
             client.run("sh", "-c", START_REDIS)
             alerting.wait_until_quiet()
     finally:
-        upgrade(service, FOLLOW)
+        upgrade(service, "replicaCount=2")
     # Redis never costs an answer.
     assert traffic.failed() == 0
     assert traffic.degraded() == 0
@@ -238,3 +204,37 @@ def redis(client: Client) -> Iterator[str]:
     )
     yield f"redis://{pod['status']['podIP']}:6379/0"
     client.run("sh", "-c", STOP_REDIS)
+
+
+@needs_cluster
+@pytest.mark.usefixtures("following")
+def test_a_corrupt_refresh(rules: HurriedRules, client: Client, demo: Demo) -> None:
+    made_at = int(time.time())
+    corrupt = republish(client, demo.version, made_at, ASIDE)
+    flip_a_bit(client, corrupt)
+    point_to(client, corrupt)
+    rules.wait_until_fired(cause("HomefeedReleaseRefused"))
+    republish(client, demo.version, made_at + 1)
+
+
+@needs_cluster
+@pytest.mark.usefixtures("following")
+def test_an_old_index(rules: HurriedRules, client: Client, demo: Demo) -> None:
+    republish(client, demo.version, int(time.time()) - 3 * DAY)
+    rules.wait_until_fired(cause("HomefeedIndexTooOld"))
+    republish(client, demo.version, int(time.time()))
+
+
+@needs_cluster
+@pytest.mark.usefixtures("following")
+def test_an_index_that_misses_much(
+    service: Service, rules: HurriedRules, client: Client, demo: Demo, tmp_path: Path
+) -> None:
+    made_at = int(time.time())
+    poor = with_poor_index(demo.release, made_at, tmp_path / "release")
+    ReleaseStore(str(tmp_path / "store")).publish(poor.folder, "production")
+    for folder in ("releases", "channels"):
+        client.copy(tmp_path / "store" / folder, f"{STORE}/{folder}")
+    wait_for_version(service, client, demo, poor.version)
+    rules.wait_until_fired(cause("HomefeedRecallDrop"))
+    republish(client, demo.version, made_at + 1)
