@@ -84,6 +84,11 @@ def _figure(panel: Panel, number: int) -> str:
         times = date2num([datetime.fromtimestamp(at, UTC) for at in line.times])
         values = _stacked(line, below) if panel.is_stacked else line.values
         axes.plot(times, values, color=colour, linewidth=1.2)
+    if panel.lines:
+        # Whatever of it is a number: where nothing was counted, a share is none.
+        moments = [at for line in panel.lines for at in (line.times[0], line.times[-1])]
+        ends = [datetime.fromtimestamp(at, UTC) for at in (min(moments), max(moments))]
+        axes.set_xlim(*date2num(ends))
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_locator(AutoDateLocator(maxticks=6))

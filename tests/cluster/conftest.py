@@ -134,10 +134,6 @@ def followed(service: Service, client: Client, demo: Demo) -> Iterator[None]:
     code, complaint = service.helm("upgrade", "--timeout", "3m", *FOLLOW)
     assert code == 0, complaint + service.explain()
     service.settle()
-    # Pods that end answer for a while, and would be taken for those that run.
-    service.wait_until(
-        lambda: all("deletionTimestamp" not in pod["metadata"] for pod in service.pods())
-    )
     yield
     republish(client, demo.version, demo.created_at)
     wait_for_version(service, client, demo, demo.version)

@@ -71,7 +71,13 @@ class Service:
         """Waits until every pod that is wanted is ready, and no other is left."""
         kubectl("rollout", "status", f"deployment/{OBJECTS}", "--namespace", self.namespace,
                 f"--timeout={timeout_seconds}s")  # fmt: skip
-        self.wait_until(lambda: all(is_ready(pod) for pod in self.pods()), timeout_seconds)
+        # One that ends answers for a while, and would be taken for one that runs.
+        self.wait_until(
+            lambda: all(
+                is_ready(pod) and "deletionTimestamp" not in pod["metadata"] for pod in self.pods()
+            ),
+            timeout_seconds,
+        )
 
     def wait_until(self, condition: Callable[[], Any], timeout_seconds: int = 180) -> float:
         """Waits until something is so; returns the seconds that it took."""
