@@ -9,10 +9,10 @@ BENCH := $(VENV)/bench-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --retries 10 install --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo measure results bench-serving images spark test e2e-cluster lint format generate lock clean
+.PHONY: help setup demo measure results bench-serving images spark test e2e-cluster e2e-cluster-full lint format generate lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
 setup: $(INSTALLED) ## Make the environment from the lock file
 
@@ -63,6 +63,9 @@ test: $(SPARK) $(BENCH) lint ## Check and test everything
 
 e2e-cluster: $(INSTALLED) ## Test images, chart and pipelines on a real Kubernetes: KUBECONFIG's, or one of this machine
 	@HOMEFEED_E2E_RESULTS=$(RESULTS) $(BIN)/python -m tests.cluster.run
+
+e2e-cluster-full: $(INSTALLED) ## The same, and rollbacks, outages and alerts that fire
+	@HOMEFEED_E2E_RESULTS=$(RESULTS) $(BIN)/python -m tests.cluster.run --full
 
 lint: $(INSTALLED) ## Style, types and import rules
 	@$(BIN)/ruff check .

@@ -1,9 +1,10 @@
-"""Answers to requests asked without pause, held against those of a service in good health."""
+"""Answers to requests asked all the time, held against those of a service in good health."""
 
+import base64
+import gzip
 import json
-import subprocess
-import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -14,41 +15,48 @@ from tests.cluster.pods import Client
 CALM_SECONDS = 3.0
 """Traffic before anything happens, and after all is well again."""
 LONGEST_PAUSE_SECONDS = 25.0
-"""Between two answers, of three callers: a request is given up after 20."""
+"""Between two answers, of several callers: a request is given up after 20."""
 
 
 class Traffic:
-    """Requests without pause, and what came of them."""
+    """Requests all the time, and what came of them."""
 
     def __init__(self, client: Client, url: str, requests: list[dict[str, Any]]) -> None:
         self.expected = [answer["body"] for answer in client.ask(url, requests)]
+        self._client = client
+        self._url = url
         self._requests = requests
-        self._command = client.command(*client.script("traffic.py"), url)
         self.answers: list[dict[str, Any]] = []
 
     @contextmanager
     def flowing(self) -> Iterator[None]:
         """Asks while the context is open; collects the answers when it ends."""
-        # A pipe that nobody reads would bring the requests to a halt.
-        with tempfile.TemporaryFile("w+") as output:
-            asking = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=output, text=True
-            )
-            assert asking.stdin is not None
-            asking.stdin.write(json.dumps(self._requests) + "\n")
-            asking.stdin.flush()
+        folder = f"/tmp/traffic-{uuid.uuid4().hex}"
+        given = json.dumps(self._requests).encode()
+        self._client.run("sh", "-c", f"mkdir {folder}; cat > {folder}/requests.json", stdin=given)
+        # By itself, as no connection to a pod is certain to last as long as a test.
+        asking = (*self._client.script("traffic.py"), self._url, folder)
+        self._client.run("sh", "-c", f'setsid "$@" > {folder}/log 2>&1 &', "sh", *asking)
+        time.sleep(CALM_SECONDS)
+        try:
+            yield
             time.sleep(CALM_SECONDS)
-            try:
-                yield
-                time.sleep(CALM_SECONDS)
-            finally:
-                asking.communicate()
-            assert asking.returncode == 0
-            output.seek(0)
-            self.answers = [json.loads(line) for line in output]
+        finally:
+            self._client.run("touch", f"{folder}/stop")
+            self.answers = self._collect(folder)
         came = [answer["came"] for answer in self.answers]
         pauses = [after - before for before, after in pairwise([0.0, *came])]
         assert max(pauses) < LONGEST_PAUSE_SECONDS, "the requests came to a halt"
+
+    def _collect(self, folder: str) -> list[dict[str, Any]]:
+        deadline = time.monotonic() + LONGEST_PAUSE_SECONDS
+        while "answers.json.gz" not in self._client.run("ls", folder):
+            assert time.monotonic() < deadline, self._client.run("cat", f"{folder}/log")
+            time.sleep(0.2)
+        packed = self._client.run("base64", f"{folder}/answers.json.gz")
+        self._client.run("rm", "-r", folder)
+        answers = json.loads(gzip.decompress(base64.b64decode(packed)))
+        return sorted(answers, key=lambda answer: answer["came"])
 
     def is_right(self, answer: dict[str, Any]) -> bool:
         """Whether an answer is the one of a service in good health.

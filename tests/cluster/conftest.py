@@ -2,36 +2,29 @@
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from homefeed.contracts import Column, new_version, write_manifest
+from homefeed.contracts import Column
 from homefeed.events.layout import USERS_FILE
 from homefeed.release.bundle import read_release_manifest
 from homefeed.release.store import ReleaseStore
 from tests.cluster.answers import Traffic
+from tests.cluster.demo import Demo
 from tests.cluster.figures import Figures
 from tests.cluster.pods import Client, Node, client_pod, node_pod
+from tests.cluster.releases import republish, wait_for_version
 from tests.cluster.run import deliver
 from tests.cluster.service import Images, Service, installed
 from tests.cluster.steps_in_images import ImageRun, run_in_images
 from tests.kubectl import get, new_namespace
 
 NUM_USERS = 50
-
-
-class Demo(NamedTuple):
-    """What `make demo` made on this machine."""
-
-    release: Path
-    version: str
-    users: list[str]
+FOLLOW = ("--set", "replicaCount=2,release.followSeconds=2")
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +51,8 @@ def demo() -> Demo:
     users = pq.read_table(Path(run["dataset"]) / USERS_FILE, columns=[Column.USER_ID])
     first = users[Column.USER_ID].to_pylist()[:NUM_USERS]
     assert len(first) == NUM_USERS
-    return Demo(Path(run["release"]), run["version"], first)
+    release = Path(run["release"])
+    return Demo(release, run["version"], read_release_manifest(release).created_at, first)
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +66,7 @@ def store(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
     """What the tests measure; kept where that is wanted and none has failed."""
-    figures = Figures()
+    figures = Figures(os.environ.get("HOMEFEED_E2E_TARGET", "e2e-cluster"))
     yield figures
     if (wanted := os.environ.get("HOMEFEED_E2E_RESULTS")) and not request.session.testsfailed:
         figures.write(Path(wanted))
@@ -121,21 +115,6 @@ def image_run(
 
 
 @pytest.fixture
-def refresh(demo: Demo, tmp_path: Path) -> Path:
-    """A store in a folder whose channel stands for a later release with the demo's contents.
-
-    So every answer is right by the same pins, whichever of the two gave it.
-    """
-    copy = shutil.copytree(demo.release, tmp_path / "release")
-    manifest = read_release_manifest(copy)
-    created_at = manifest.created_at + 60
-    version = new_version(created_at, manifest.fingerprint)
-    write_manifest(copy, msgspec.structs.replace(manifest, version=version, created_at=created_at))
-    ReleaseStore(str(tmp_path / "store")).publish(copy, "production")
-    return tmp_path / "store"
-
-
-@pytest.fixture
 def traffic(service: Service, client: Client, demo: Demo) -> Traffic:
     service.settle()
     plain: list[dict[str, Any]] = [{"user_id": user, "k": 20} for user in demo.users]
@@ -159,6 +138,17 @@ def restored(service: Service) -> Iterator[None]:
 
 
 @pytest.fixture
+def followed(service: Service, client: Client, demo: Demo) -> Iterator[None]:
+    """Pods that look at the channel every other second; it stands for the demo again at the end."""
+    code, complaint = service.helm("upgrade", "--timeout", "3m", *FOLLOW)
+    assert code == 0, complaint + service.explain()
+    service.settle()
+    yield
+    republish(client, demo.version, demo.created_at)
+    wait_for_version(service, client, demo, demo.version)
+
+
+@pytest.fixture(scope="session")
 def prometheus() -> str:
     """Address of the Prometheus that scrapes the cluster."""
     if "HOMEFEED_E2E_PROMETHEUS" not in os.environ:

@@ -5,14 +5,19 @@ from pathlib import Path
 from homefeed.evaluation.provenance import commit, machine
 from homefeed.evaluation.results import Record, write_results
 
-EXPERIMENT = "cluster-road"
-COMMAND = f"make e2e-cluster RESULTS=docs/results/{EXPERIMENT}.json"
+EXPERIMENT = "cluster-e2e"
 
 
 class Figures:
     """Numbers by configuration and metric."""
 
-    def __init__(self) -> None:
+    def __init__(self, target: str) -> None:
+        """Begins with none.
+
+        Args:
+            target: of make, that runs these tests.
+        """
+        self._command = f"make {target} RESULTS=docs/results/{EXPERIMENT}.json"
         self._records: list[Record] = []
         # The clone may change while the tests run.
         self._commit, self._machine = commit(), machine()
@@ -26,7 +31,7 @@ class Figures:
                 metric=metric,
                 value=round(value, 3),
                 unit=unit,
-                command=COMMAND,
+                command=self._command,
                 commit=self._commit,
                 machine=self._machine,
             )

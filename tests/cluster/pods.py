@@ -15,20 +15,23 @@ from tests.tools import kubernetes_tools
 CLAIM = "release-store"
 STORE = "/store"
 NODE_ROOT = "/node"
-KILL = """
-import os, pathlib, signal, sys
-pod, word = sys.argv[1:]
-killed = []
+FIND = """
+import json, os, pathlib, signal, sys
+pods, word = json.loads(sys.argv[1]), sys.argv[2]
+found = []
 for process in pathlib.Path("/proc").glob("[0-9]*"):
     try:
         cgroup = (process / "cgroup").read_text().replace("_", "-")
         command = (process / "cmdline").read_bytes().decode().split("\\0")
     except (FileNotFoundError, ProcessLookupError):
         continue
-    if pod in cgroup and any(part.endswith(word) for part in command):
-        os.kill(int(process.name), signal.SIGKILL)
-        killed.append(process.name)
-print(len(killed))
+    if any(pod in cgroup for pod in pods) and any(part.endswith(word) for part in command):
+        found.append(int(process.name))
+"""
+SIGNAL = """
+for process in found:
+    os.kill(process, signal.Signals[sys.argv[3]])
+print(len(found))
 """
 
 
@@ -94,13 +97,20 @@ class Node:
         """What a command prints in the node's process namespace."""
         return kubectl("exec", "--namespace", self._namespace, "node", "--", *command)
 
-    def kill(self, pod: dict[str, Any], word: str) -> None:
-        """kill -9 of the pod's processes that have an argument with this end.
+    def signal(self, pod: dict[str, Any], word: str, name: str = "SIGKILL") -> None:
+        """Sends a signal to the pod's process that has an argument with this end.
 
         From within a container its first process cannot be killed.
         """
-        killed = int(self.run("python", "-c", KILL, pod["metadata"]["uid"], word))
-        assert killed == 1, f"{killed} processes of {pod['metadata']['name']} end with {word}"
+        self._each_found(SIGNAL, [pod], word, name)
+
+    def _each_found(
+        self, script: str, pods: list[dict[str, Any]], word: str, argument: str
+    ) -> None:
+        uids = json.dumps([pod["metadata"]["uid"] for pod in pods])
+        found = int(self.run("python", "-c", FIND + script, uids, word, argument))
+        names = [pod["metadata"]["name"] for pod in pods]
+        assert found == len(pods), f"{found} processes of {names} end with {word}"
 
     def open_to_everyone(self, namespace: str, claim: str) -> None:
         """Lets any user write to a claim's folder, where the storage leaves it to root.

@@ -9,7 +9,8 @@
     HOMEFEED_E2E_PROMETHEUS   address of a Prometheus that scrapes the cluster, if there is one
     HOMEFEED_E2E_RESULTS      file for the figures
 
-Arguments go to pytest. Tests make namespaces of their own and remove them; one runs a pod of root
+`--full` adds the tests that are marked `full`, as `make e2e-cluster-full` does; other arguments go
+to pytest. Tests make namespaces of their own and remove them; one runs a pod of root
 with the node's files and processes, to kill some with -9.
 """
 
@@ -38,6 +39,7 @@ ON_NODES = ("homefeed-torchserve", "homefeed-index-sidecar", S3_SERVER.name)
 """Onto which all images come but the pipeline's, which the tests bring that run it in pods."""
 WORK = ROOT / "build" / "demo"
 RECIPE = "ml-1m"
+FULL = "--full"
 NO_CLUSTER = """\
 there is no cluster to test on: set KUBECONFIG to one of one node, such as of `kind create
 cluster`, and HOMEFEED_LOAD_IMAGES to the command that puts an image archive onto its node, such as
@@ -52,6 +54,7 @@ def main(arguments: list[str]) -> int:
     """Prepares everything and runs the tests; returns pytest's exit code."""
     # So that contexts are left, and a cluster that was started is ended.
     signal.signal(signal.SIGTERM, _exit)
+    is_full, arguments = FULL in arguments, [each for each in arguments if each != FULL]
     results = os.environ.get("HOMEFEED_E2E_RESULTS")
     if results and Path(results).name != f"{EXPERIMENT}.json":
         raise RuntimeError(f"RESULTS={results}: the figures go to a file named {EXPERIMENT}.json")
@@ -62,8 +65,9 @@ def main(arguments: list[str]) -> int:
             deliver(f"{registry}/{name}:{TAG}")
         run([str(Path(sys.executable).with_name("homefeed")), "run", RECIPE, "--work", str(WORK)])
         return run_tests(
-            arguments,
+            ["-m", "cluster" if is_full else "cluster and not full", *arguments],
             HOMEFEED_TEST_CLUSTER="1",
+            HOMEFEED_E2E_TARGET="e2e-cluster-full" if is_full else "e2e-cluster",
             HOMEFEED_E2E_IMAGES=f"{registry}:{TAG}",
             HOMEFEED_E2E_WORK=str(WORK),
         )
@@ -145,7 +149,7 @@ def deliver(name: str) -> None:
 
 def run_tests(arguments: list[str], **variables: str) -> int:
     """Runs the tests; Ctrl-C and SIGTERM let them clean up. Returns pytest's exit code."""
-    command = [sys.executable, "-m", "pytest", "-m", "cluster", "--durations=10", *arguments]
+    command = [sys.executable, "-m", "pytest", "--durations=10", *arguments]
     # In a group of its own: a terminal's Ctrl-C reaches it once, from here.
     tests = subprocess.Popen(
         command,

@@ -1,7 +1,8 @@
 """The chart, installed: by helm, as a user would, and looked at through kubectl."""
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -70,10 +71,32 @@ class Service:
         """Waits until every pod that is wanted is ready, and no other is left."""
         kubectl("rollout", "status", f"deployment/{OBJECTS}", "--namespace", self.namespace,
                 f"--timeout={timeout_seconds}s")  # fmt: skip
-        deadline = time.monotonic() + timeout_seconds
-        while any(not is_ready(pod) for pod in self.pods()):
-            assert time.monotonic() < deadline, self.explain()
+        # One that ends answers for a while, and would be taken for one that runs.
+        self.wait_until(
+            lambda: all(
+                is_ready(pod) and "deletionTimestamp" not in pod["metadata"] for pod in self.pods()
+            ),
+            timeout_seconds,
+        )
+
+    def wait_until(self, condition: Callable[[], Any], timeout_seconds: int = 180) -> float:
+        """Waits until something is so; returns the seconds that it took."""
+        start = time.monotonic()
+        while not condition():
+            assert time.monotonic() < start + timeout_seconds, self.explain()
             time.sleep(0.2)
+        return time.monotonic() - start
+
+    def ready(self) -> list[dict[str, Any]]:
+        """Those of its pods that are ready."""
+        return [pod for pod in self.pods() if is_ready(pod)]
+
+    def history(self) -> list[dict[str, Any]]:
+        """What helm did to it, the last thing last."""
+        listed = run_helm("history", NAME, "--namespace", self.namespace, "--output", "json",
+                          on_cluster=True)  # fmt: skip
+        assert listed.returncode == 0, listed.stderr
+        return json.loads(listed.stdout)
 
     def exec_command(self, pod: dict[str, Any], container: str, *command: str) -> list[str]:
         """The command line that runs a command in a container."""
@@ -105,9 +128,14 @@ def is_ready(pod: dict[str, Any]) -> bool:
 
 
 def restarts(pod: dict[str, Any], container: str) -> int:
-    statuses = pod["status"].get("initContainerStatuses", []) + pod["status"]["containerStatuses"]
-    (found,) = (each for each in statuses if each["name"] == container)
-    return found["restartCount"]
+    return container_status(pod, container)["restartCount"]
+
+
+def container_status(pod: dict[str, Any], container: str) -> dict[str, Any]:
+    """What Kubernetes says of a container; nothing before a node has taken the pod."""
+    status = pod["status"]
+    all_of_them = status.get("initContainerStatuses", []) + status.get("containerStatuses", [])
+    return next((each for each in all_of_them if each["name"] == container), {})
 
 
 def phases(pod: dict[str, Any]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.answers import Traffic
-from tests.cluster.conftest import Demo
+from tests.cluster.demo import Demo
 from tests.cluster.prometheus import query
 from tests.cluster.service import Service
 from tests.helm.test_dashboard import queries

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.local import LocalServing
-from tests.cluster.conftest import Demo
+from tests.cluster.demo import Demo
 from tests.cluster.pods import Client
 from tests.cluster.service import Service
 from tests.kubectl import needs_cluster

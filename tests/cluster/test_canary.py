@@ -1,19 +1,17 @@
 """A second release beside the first: it is promoted or taken back, and no request fails."""
 
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from homefeed.release.store import ReleaseStore
 from tests.cluster.answers import Traffic
-from tests.cluster.conftest import Demo
+from tests.cluster.demo import Demo
 from tests.cluster.figures import Figures
-from tests.cluster.pods import STORE, Client
+from tests.cluster.pods import Client
 from tests.cluster.prometheus import query
+from tests.cluster.releases import ASIDE, republish
 from tests.cluster.service import OBJECTS, Service
-from tests.cluster.test_refresh import wait_until
 from tests.kubectl import needs_cluster
 
 SCRAPE_SECONDS = 60
@@ -21,10 +19,9 @@ ALONE = ("--timeout", "3m", "--set", "replicaCount=2")
 
 
 @pytest.fixture
-def later(client: Client, refresh: Path) -> str:
-    """The version of a later release in the claim's store, for which no channel stands."""
-    client.copy(refresh / "releases", f"{STORE}/releases")
-    return ReleaseStore(str(refresh)).resolve("production")
+def later(client: Client, demo: Demo) -> str:
+    """The version of a later release in the claim's store, for which no channel of pods stands."""
+    return republish(client, demo.version, demo.created_at + 60, ASIDE)
 
 
 @pytest.fixture
@@ -99,7 +96,7 @@ def test_a_canary_is_promoted_and_no_request_notices(
         code, complaint = service.helm("upgrade", *ALONE, "--set", f"release.version={canary}")
         assert code == 0, complaint + service.explain()
         # Pods that end answer for a while: until the last of them is gone.
-        wait_until(service, lambda: tracks(service) == ["stable", "stable"])
+        service.wait_until(lambda: tracks(service) == ["stable", "stable"])
     answered = versions(traffic)
     assert set(answered) == {demo.version, canary}
     assert answered[-1] == canary
@@ -116,7 +113,7 @@ def test_a_canary_is_taken_back_and_no_request_notices(
     with traffic.flowing():
         code, complaint = service.helm("upgrade", *ALONE)
         assert code == 0, complaint + service.explain()
-        wait_until(service, lambda: tracks(service) == ["stable", "stable"])
+        service.wait_until(lambda: tracks(service) == ["stable", "stable"])
     answered = versions(traffic)
     assert set(answered) == {demo.version, canary}
     assert answered[-1] == demo.version

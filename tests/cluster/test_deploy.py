@@ -10,7 +10,7 @@ import pytest
 from homefeed.deployment.layout import Outcome
 from homefeed.release.store import ReleaseStore
 from tests.cluster.answers import Traffic
-from tests.cluster.conftest import Demo
+from tests.cluster.demo import Demo
 from tests.cluster.deploy_job import CHANNEL, Deployer, values_of
 from tests.cluster.pods import STORE, Client, Node, client_pod
 from tests.cluster.service import NAME, Images, Service

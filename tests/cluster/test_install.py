@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.conftest import Demo
+from tests.cluster.demo import Demo
 from tests.cluster.figures import Figures
 from tests.cluster.pods import STORE, Client, Node, client_pod
 from tests.cluster.service import NAME, Images, installed, phases

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.conftest import Demo
+from tests.cluster.demo import Demo
 from tests.cluster.pods import Client, Node
 from tests.cluster.service import Service
 from tests.helm.test_objects import METRICS_PORTS
 from tests.kubectl import get, kubectl, needs_cluster, run_kubectl
 
 REST = 8080
+ON_LOOPBACK = (8081, 7070, 7071)
+"""Management and gRPC, which no policy needs to close."""
 CONNECT = """
 import socket, sys
 try:
@@ -130,3 +132,6 @@ def test_without_a_policy_all_of_it_is_open(service: Service, client: Client, no
     for port in (REST, *METRICS_PORTS.values()):
         for run in (node.run, client.run):
             assert run("python", "-c", CONNECT, address(first), str(port)).strip() == "reached"
+    for port in ON_LOOPBACK:
+        for run in (node.run, client.run):
+            assert run("python", "-c", CONNECT, address(first), str(port)).strip() != "reached"

@@ -2,17 +2,14 @@
 
 import json
 import subprocess
-import time
-from collections.abc import Callable
 from typing import Any
 
 from tests.cluster.answers import Traffic
 from tests.cluster.figures import Figures
 from tests.cluster.pods import Node
-from tests.cluster.service import Service, is_ready, restarts
+from tests.cluster.service import Service, restarts
 from tests.kubectl import kubectl, needs_cluster
 
-RECOVERY_SECONDS = 120
 WORKER = """
 import json, urllib.request
 asked = urllib.request.urlopen("http://127.0.0.1:8081/models/homefeed")
@@ -37,10 +34,10 @@ def check(traffic: Traffic, figures: Figures, event: str, seconds_to_heal: float
 def test_a_pod_is_deleted(service: Service, traffic: Traffic, figures: Figures) -> None:
     victim = service.pods()[0]["metadata"]["name"]
     with traffic.flowing():
-        start = time.monotonic()
         kubectl("delete", "pod", victim, "--namespace", service.namespace, "--wait=false")
-        wait_until(service, lambda: victim not in names(service) and len(ready(service)) == 2)
-        healed = time.monotonic() - start
+        healed = service.wait_until(
+            lambda: victim not in names(service) and len(service.ready()) == 2
+        )
     check(traffic, figures, "a pod of two deleted", healed)
     assert traffic.failed() == 0
     assert traffic.degraded() == 0
@@ -53,13 +50,10 @@ def test_the_sidecar_is_killed(
     victim = service.pods()[0]
     before = restarts(victim, "faiss")
     with traffic.flowing():
-        start = time.monotonic()
-        node.kill(victim, "serving.index_sidecar")
-        wait_until(
-            service,
-            lambda: restarts(service.pods()[0], "faiss") > before and len(ready(service)) == 2,
+        node.signal(victim, "serving.index_sidecar")
+        healed = service.wait_until(
+            lambda: restarts(service.pods()[0], "faiss") > before and len(service.ready()) == 2
         )
-        healed = time.monotonic() - start
     check(traffic, figures, "kill -9 of a sidecar", healed)
     assert traffic.failed() == 0
 
@@ -71,28 +65,15 @@ def test_a_worker_is_killed(
     victim = service.pods()[0]
     killed = worker(service, victim)
     with traffic.flowing():
-        start = time.monotonic()
-        node.kill(victim, "model_service_worker.py")
-        wait_until(service, lambda: worker(service, victim) not in (None, killed))
-        healed = time.monotonic() - start
+        node.signal(victim, "model_service_worker.py")
+        healed = service.wait_until(lambda: worker(service, victim) not in (None, killed))
     check(traffic, figures, "kill -9 of a TorchServe worker", healed)
     assert restarts(service.pods()[0], "torchserve") == restarts(victim, "torchserve")
     assert traffic.degraded() == 0
 
 
-def wait_until(service: Service, condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + RECOVERY_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, service.explain()
-        time.sleep(0.2)
-
-
 def names(service: Service) -> list[str]:
     return [pod["metadata"]["name"] for pod in service.pods()]
-
-
-def ready(service: Service) -> list[dict[str, Any]]:
-    return [pod for pod in service.pods() if is_ready(pod)]
 
 
 def worker(service: Service, pod: dict[str, Any]) -> int | None:

@@ -5,21 +5,13 @@ from typing import Any
 import pytest
 
 from tests.cluster.answers import Traffic
-from tests.cluster.conftest import Demo
+from tests.cluster.demo import Demo
 from tests.cluster.figures import Figures
-from tests.cluster.pods import STORE, Client
+from tests.cluster.pods import Client
+from tests.cluster.releases import BROKEN_FILE, flip_a_bit
 from tests.cluster.service import Service, is_ready
 from tests.cluster.steps_in_images import ImageRun
 from tests.kubectl import get, kubectl, needs_cluster
-
-BROKEN_FILE = "user_tower.pt"
-FLIP = """
-import pathlib, sys
-path = pathlib.Path(sys.argv[1])
-held = bytearray(path.read_bytes())
-held[len(held) // 2] ^= 1
-path.write_bytes(held)
-"""
 
 
 @pytest.fixture
@@ -27,11 +19,6 @@ def other(image_run: ImageRun, client: Client) -> str:
     """The version of a second release in the claim's store, which pods do not ask for."""
     client.copy(image_run.store)
     return image_run.version
-
-
-def flip_a_bit(client: Client, version: str) -> None:
-    """Flips a bit in the middle of a file in the store; a second time flips it back."""
-    client.run("python", "-c", FLIP, f"{STORE}/releases/{version}/{BROKEN_FILE}")
 
 
 def newest(service: Service) -> dict[str, Any]:

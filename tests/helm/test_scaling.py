@@ -57,6 +57,12 @@ def test_requests_a_second_can_be_a_measure() -> None:
     assert name.replace("_per_second", "_total") in torchserve_names()
 
 
+def test_pods_leave_when_little_is_to_do_for_long() -> None:
+    options = (*ON, "--set", "autoscaling.scaleDownSeconds=60")
+    spec = Rendered("minimal", *options).one("HorizontalPodAutoscaler")["spec"]
+    assert spec["behavior"] == {"scaleDown": {"stabilizationWindowSeconds": 60}}
+
+
 def test_pods_are_kept_apart_if_there_is_room(minimal: Rendered) -> None:
     constraints = minimal.pod["topologySpreadConstraints"]
     assert [each["topologyKey"] for each in constraints] == [

@@ -1,0 +1,1 @@
+"""The chart's dashboard as a picture, of what a Prometheus has: for those who have no Grafana."""

@@ -1,0 +1,167 @@
+"""Alerts fire on real pods when their cause is made, and clear when that is gone."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.answers import Traffic
+from tests.cluster.demo import Demo
+from tests.cluster.deployment_exporter import deployment_exporter
+from tests.cluster.hurried_rules import Alert, HurriedRules, hurried_rules
+from tests.cluster.pods import STORE, Client, Node
+from tests.cluster.releases import ASIDE, flip_a_bit, point_to, republish
+from tests.cluster.service import INSTANCE, OBJECTS, Service, restarts
+from tests.cluster.test_recovery import names
+from tests.kubectl import kubectl, needs_cluster
+
+pytestmark = pytest.mark.full
+
+SIDECAR = "serving.index_sidecar"
+WINDOWS = ("1h", "6h", "1d", "3d")
+DAY = 86_400
+# A machine of two cores that has all of a cluster on it is slower than what the chart has in mind.
+RULES = (
+    "--set",
+    "prometheusRule.enabled=true,prometheusRule.objectives.fastMilliseconds=250,"
+    "users.redis.url=redis://redis:6379/0",
+)
+FOLLOW = "replicaCount=2,release.followSeconds=2"
+# What a model that someone else trained would leave, put there by hand.
+OTHER_SPACE = """
+import shutil
+from pathlib import Path
+from msgspec.structs import replace
+from homefeed.contracts import new_version, read_manifest, write_manifest
+from homefeed.index.layout import INDEX
+from homefeed.release.bundle import read_release_manifest
+from serving.release_folder import ReleaseFolder
+pod = ReleaseFolder(Path("/release/current"))
+manifest = read_release_manifest(pod.link)
+version = new_version(manifest.created_at + 1, manifest.fingerprint)
+copy = Path(shutil.copytree(pod.link, pod.of(version)))
+index = read_manifest(copy / "index", INDEX)
+write_manifest(copy / "index",
+               replace(index, details=index.details | {"embedding_space": "another"}))
+write_manifest(copy, replace(manifest, version=version, embedding_space="another"))
+pod.switch(version)
+"""
+
+
+def budget(alert: str) -> set[Alert]:
+    """An alert on a budget, over all of its windows."""
+    return {(alert, window) for window in WINDOWS}
+
+
+def cause(*alerts: str) -> set[Alert]:
+    """Alerts on causes."""
+    return {(alert, "") for alert in alerts}
+
+
+ANSWERS = budget("HomefeedAnswersBudgetBurn")
+
+
+@pytest.fixture(scope="module")
+def following(service: Service, client: Client, demo: Demo) -> Iterator[None]:
+    """Pods that look at the channel every other second."""
+    upgrade(service, FOLLOW)
+    yield
+    republish(client, demo.version, demo.created_at)
+    upgrade(service, "replicaCount=2")
+
+
+@pytest.fixture(scope="module")
+def alerting(
+    service: Service, prometheus: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[HurriedRules]:
+    """All the rules that the chart has."""
+    (found,) = (each for each in service.render(*RULES) if each["kind"] == "PrometheusRule")
+    folder = tmp_path_factory.mktemp("prometheus")
+    with (
+        deployment_exporter(service.namespace, OBJECTS) as exporter,
+        hurried_rules(found["spec"], prometheus, exporter, folder) as rules,
+    ):
+        yield rules
+
+
+@pytest.fixture
+def rules(alerting: HurriedRules, traffic: Traffic) -> Iterator[HurriedRules]:
+    """Requests all the time; nothing fires before the cause is made, nor when it has gone."""
+    with traffic.flowing():
+        alerting.wait_until_quiet()
+        yield alerting
+        alerting.wait_until_quiet()
+
+
+def upgrade(service: Service, settings: str) -> None:
+    code, complaint = service.helm("upgrade", "--timeout", "3m", "--set", settings)
+    assert code == 0, complaint + service.explain()
+    service.settle()
+    service.wait_until(lambda: len(service.pods()) == 2)
+
+
+@needs_cluster
+def test_a_sidecar_hangs(service: Service, rules: HurriedRules, node: Node) -> None:
+    victim = service.pods()[0]
+    node.signal(victim, SIDECAR, "SIGSTOP")
+    rules.wait_until_fired(ANSWERS | cause("HomefeedDegraded", "HomefeedTargetDown"))
+    # Unless it was started anew by then.
+    if restarts(service.pods()[0], "faiss") == restarts(victim, "faiss"):
+        node.signal(victim, SIDECAR, "SIGCONT")
+
+
+@needs_cluster
+def test_a_sidecar_crashes_again_and_again(
+    service: Service, rules: HurriedRules, node: Node
+) -> None:
+    before = restarts(service.pods()[0], "faiss")
+    node.signal(service.pods()[0], SIDECAR)
+    service.wait_until(lambda: restarts(service.pods()[0], "faiss") > before)
+    node.signal(service.pods()[0], SIDECAR)
+    rules.wait_until_fired(cause("HomefeedSidecarUnreachable"))
+    service.wait_until(lambda: len(service.ready()) == 2)
+
+
+@needs_cluster
+def test_an_index_of_another_model(service: Service, rules: HurriedRules, node: Node) -> None:
+    victim = service.pods()[0]
+    kubectl("exec", victim["metadata"]["name"], "--namespace", service.namespace, "--container",
+            "follow-release", "--", "python", "-c", OTHER_SPACE)  # fmt: skip
+    # One that runs would refuse it.
+    node.signal(victim, SIDECAR)
+    rules.wait_until_fired(cause("HomefeedEmbeddingSpaceMismatch"))
+    kubectl("delete", "pod", victim["metadata"]["name"], "--namespace", service.namespace)
+    service.wait_until(lambda: len(service.ready()) == 2)
+
+
+@needs_cluster
+def test_no_pod_is_ready(service: Service, rules: HurriedRules, client: Client) -> None:
+    before = names(service)
+    away = (f"{STORE}/channels", f"{STORE}/channels-away")
+    client.run("mv", *away)
+    try:
+        kubectl("delete", "pods", "--selector", INSTANCE, "--namespace", service.namespace)
+        rules.wait_until_fired(cause("HomefeedNoReadyPod", "HomefeedNotScraped"))
+    finally:
+        client.run("mv", *reversed(away))
+    service.wait_until(lambda: len(service.ready()) == 2)
+    assert not set(before) & set(names(service))
+
+
+@needs_cluster
+@pytest.mark.usefixtures("following")
+def test_a_corrupt_refresh(rules: HurriedRules, client: Client, demo: Demo) -> None:
+    made_at = int(time.time())
+    corrupt = republish(client, demo.version, made_at, ASIDE)
+    flip_a_bit(client, corrupt)
+    point_to(client, corrupt)
+    rules.wait_until_fired(cause("HomefeedReleaseRefused"))
+    republish(client, demo.version, made_at + 1)
+
+
+@needs_cluster
+@pytest.mark.usefixtures("following")
+def test_an_old_index(rules: HurriedRules, client: Client, demo: Demo) -> None:
+    republish(client, demo.version, int(time.time()) - 3 * DAY)
+    rules.wait_until_fired(cause("HomefeedIndexTooOld"))
+    republish(client, demo.version, int(time.time()))
