@@ -105,6 +105,7 @@ def test_a_canary_is_promoted_and_no_request_notices(
 
 
 @needs_cluster
+@pytest.mark.full
 @pytest.mark.usefixtures("restored")
 def test_a_canary_is_taken_back_and_no_request_notices(
     service: Service, canary: str, traffic: Traffic, demo: Demo, figures: Figures

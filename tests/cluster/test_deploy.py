@@ -137,6 +137,7 @@ def test_a_dry_run_says_what_would_change_then_another_release_takes_over(
 
 
 @needs_cluster
+@pytest.mark.full
 def test_a_release_that_answers_degraded_is_rolled_back(
     place: Place, before: str, demo: Demo, tmp_path: Path
 ) -> None:
@@ -155,6 +156,7 @@ def test_a_release_that_answers_degraded_is_rolled_back(
 
 
 @needs_cluster
+@pytest.mark.full
 def test_a_corrupt_release_is_never_served_and_no_other_deployment_comes_between(
     place: Place, before: str, demo: Demo, tmp_path: Path
 ) -> None:
