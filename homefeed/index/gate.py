@@ -16,28 +16,31 @@ SEED = 0
 class Gate:
     """The same queries and their exact answers, for every setting that is tried.
 
-    Queries are pins of the index with noise added; the towers' users are not known here.
+    Queries are pins of the index with noise added, or of any direction; the towers' users are not
+    known here.
     """
 
     def __init__(
-        self, vectors: np.ndarray, subset: Subset, near: np.ndarray, num_queries: int, k: int
+        self,
+        vectors: np.ndarray,
+        subset: Subset,
+        near: np.ndarray | None,
+        num_queries: int,
+        k: int,
     ) -> None:
         """Makes the queries and answers them exactly.
 
         Args:
             vectors: float32 [num_pins, D].
             subset: the rows that pass the queries' filter.
-            near: rows that the queries are near to.
+            near: rows that the queries are near to; None for queries of any direction.
             num_queries: most queries.
             k: pins that a query asks for.
         """
-        rng = np.random.default_rng(SEED)
-        chosen = rng.choice(len(near), min(num_queries, len(near)), replace=False)
-        queries = vectors[near[np.sort(chosen)]]
-        noise = rng.standard_normal(queries.shape, np.float32)
-        spread = np.linalg.norm(queries - queries.mean(axis=0), axis=1).mean()
-        noise *= NOISE * spread / np.linalg.norm(noise, axis=1, keepdims=True)
-        self._queries = queries + noise
+        if near is None:
+            self._queries = _any_direction(num_queries, vectors.shape[1])
+        else:
+            self._queries = _near(vectors, near, num_queries)
         self._k = min(k, subset.num_rows)
         self._subset = subset
         self._exact, _ = top_rows(vectors, subset.blocks, self._queries, self._k)
@@ -65,3 +68,18 @@ class Gate:
             for (rows, _), exact in zip(found, best, strict=True)
         )
         return float(num_hits / best.size)
+
+
+def _near(vectors: np.ndarray, near: np.ndarray, num_queries: int) -> np.ndarray:
+    rng = np.random.default_rng(SEED)
+    chosen = rng.choice(len(near), min(num_queries, len(near)), replace=False)
+    queries = vectors[near[np.sort(chosen)]]
+    noise = rng.standard_normal(queries.shape, np.float32)
+    spread = np.linalg.norm(queries - queries.mean(axis=0), axis=1).mean()
+    noise *= NOISE * spread / np.linalg.norm(noise, axis=1, keepdims=True)
+    return queries + noise
+
+
+def _any_direction(num_queries: int, dimension: int) -> np.ndarray:
+    queries = np.random.default_rng(SEED).standard_normal((num_queries, dimension), np.float32)
+    return queries / np.linalg.norm(queries, axis=1, keepdims=True)

@@ -24,7 +24,8 @@ CODES_PER_LIST = 10
 """To refine so many candidates takes as long as to search a list."""
 NUM_QUERIES = 500
 NUM_QUERIES_UNDER_FILTER = 100
-"""Near the filter's own pins, and as many near others: there may be hundreds of filters."""
+"""Near the filter's own pins, as many near others and from anywhere: there may be hundreds of
+filters."""
 
 
 class Tuning(NamedTuple):
@@ -39,7 +40,7 @@ class Tuning(NamedTuple):
     scan_up_to: int
     recall: float
     filtered_recall: float
-    """The lowest of any interest that is not scanned, from its own queries or from others'."""
+    """The lowest of any interest that is not scanned, whatever the queries are near to."""
 
 
 def tune(
@@ -123,12 +124,14 @@ def _tune_filters(
 
 
 def _gates(vectors: np.ndarray, subset: Subset, k: int) -> list[Gate]:
-    """A filter, asked for near its own pins and far from them: the latter fails sooner."""
+    """A filter, asked for near its own pins, far from them, and from anywhere.
+
+    Far from them fails sooner than near. From anywhere is for towers whose users lie outside the
+    cone of their pins: what is best for such users is at the edge of it, in few of the lists.
+    """
     mask = subset.mask()
-    return [
-        Gate(vectors, subset, np.flatnonzero(near), NUM_QUERIES_UNDER_FILTER, k)
-        for near in (~mask, mask)
-    ]
+    places = (np.flatnonzero(~mask), None, np.flatnonzero(mask))
+    return [Gate(vectors, subset, near, NUM_QUERIES_UNDER_FILTER, k) for near in places]
 
 
 def _lowest_recall(
