@@ -104,7 +104,7 @@ class Pod:
     def helm_test(self) -> subprocess.CompletedProcess[str]:
         """Runs the pod of `helm test` against this one."""
         (container,) = self.chart.one("Pod", f"{NAME}-test")["spec"]["containers"]
-        url = {"name": "HOMEFEED_URL", "value": f"http://127.0.0.1:{self.ports[8080]}"}
+        url = {"name": "HOMEFEED_URLS", "value": f"http://127.0.0.1:{self.ports[8080]}"}
         user = {"name": "HOMEFEED_USER", "value": environment(container)["HOMEFEED_USER"]}
         return self.run({**container, "env": [url, user]})
 
