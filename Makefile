@@ -58,8 +58,10 @@ $(SPARK): requirements/spark.txt $(INSTALLED)
 
 spark: $(SPARK) ## Add Spark to the environment (456 MB), for HOMEFEED_ENGINE=spark://...
 
+# The Java of tests ends before its second compiler pays.
 test: $(SPARK) $(BENCH) lint ## Check and test everything
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
+	@OMP_NUM_THREADS=1 JAVA_TOOL_OPTIONS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" \
+		$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
 
 e2e-cluster: $(INSTALLED) ## Test images, chart and pipelines on a real Kubernetes: KUBECONFIG's, or one of this machine
 	@HOMEFEED_E2E_RESULTS=$(RESULTS) $(BIN)/python -m tests.cluster.run

@@ -14,7 +14,7 @@ from homefeed.evaluation.results import Record
 from tests.benchmarks.serving.conftest import NUM_GROWN
 
 OWN, GROWN = Corpus("own", None), Corpus("grown", NUM_GROWN)
-PLAN = Plan(num_repeats=2, seconds=0.3, connections=(1, 4), num_users=10, num_searches=5)
+PLAN = Plan(num_repeats=2, seconds=0.3, connections=(4,), num_users=10, num_searches=5)
 
 
 def by_experiment(records: Iterable[Record]) -> dict[str, dict[tuple[str, str], float]]:
