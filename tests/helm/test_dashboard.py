@@ -98,6 +98,14 @@ def test_panels_show_what_happens(tmp_path: Path) -> None:
     run_rules({"groups": []}, series, expected, tmp_path)
 
 
+def test_the_pods_of_one_track_can_be_chosen() -> None:
+    track, pod = DASHBOARD["templating"]["list"][-2:]
+    assert (track["name"], pod["name"]) == ("track", "pod")
+    assert 'track=~"$track"' in pod["query"]["query"]
+    # A Prometheus without the operator may not give the label.
+    assert track["allValue"] == ".*"
+
+
 def test_panels_are_described_and_do_not_overlap() -> None:
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
     assert len({(panel["title"], panel["description"]) for panel in PANELS}) == len(PANELS)
