@@ -1,0 +1,103 @@
+"""Vectors of users, which the recall of an index is measured with: what serving will ask."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from homefeed.contracts import Manifest, write_manifest
+
+USER_EMBEDDINGS = "user_embeddings"
+"""Kind of the artifact."""
+USER_EMBEDDINGS_FILE = "user_embeddings.parquet"
+"""A row for each vector of each user, users in random order; a user's vectors are together."""
+
+FOLLOWS, CONDITION, EMBEDDING = "follows", "condition", "embedding"
+
+
+class UserVectors(NamedTuple):
+    """The vectors of one user: `vectors[K, D]` of no interest in particular, float32.
+
+    `follows` are the interests that the user follows, or that are inferred; `conditioned` are
+    vectors [D] by the interest that the user was asked for.
+    """
+
+    follows: Collection[str]
+    vectors: np.ndarray
+    conditioned: Mapping[str, np.ndarray]
+
+
+class UserEmbeddings(NamedTuple):
+    """The vectors of all users: `vectors[V, D]` of no interest in particular, float32.
+
+    `follows` has the interests of each vector's user, [V]; `conditioned` are vectors [N, D] by the
+    interest that N of the users were asked for.
+    """
+
+    vectors: np.ndarray
+    follows: Sequence[Collection[str]]
+    conditioned: Mapping[str, np.ndarray]
+
+    def asking(self, interest: str) -> list[np.ndarray]:
+        """What an interest is searched by, [N, D] each: of its followers, of others, conditioned.
+
+        A kind that there is none of is left out.
+        """
+        is_follower = np.array([interest in own for own in self.follows])
+        kinds = [self.vectors[is_follower], self.vectors[~is_follower]]
+        if interest in self.conditioned:
+            kinds.append(self.conditioned[interest])
+        return [kind for kind in kinds if len(kind)]
+
+
+def write_user_embeddings(
+    output: Path, users: Sequence[UserVectors], manifest: Manifest
+) -> Manifest:
+    """Writes the artifact.
+
+    Args:
+        output: its folder.
+        users: in random order.
+        manifest: without its files.
+
+    Returns:
+        The manifest of the artifact.
+    """
+    rows = [
+        (sorted(user.follows), condition, vector)
+        for user in users
+        for condition, vector in [
+            *((None, vector) for vector in user.vectors),
+            *user.conditioned.items(),
+        ]
+    ]
+    vectors = np.array([vector for *_, vector in rows], np.float32)
+    columns = {
+        FOLLOWS: pa.array([follows for follows, *_ in rows], pa.list_(pa.string())),
+        CONDITION: pa.array([condition for _, condition, _ in rows], pa.string()),
+        EMBEDDING: pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1]),
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), output / USER_EMBEDDINGS_FILE)
+    return write_manifest(output, manifest)
+
+
+def read_user_embeddings(folder: Path) -> UserEmbeddings:
+    """Reads what `write_user_embeddings` wrote."""
+    table = pq.read_table(folder / USER_EMBEDDINGS_FILE)
+    embeddings = table[EMBEDDING].combine_chunks()
+    vectors = embeddings.flatten().to_numpy().reshape(len(embeddings), -1)
+    conditions = np.array(table[CONDITION].to_pylist(), object)
+    is_own = np.equal(conditions, None)
+    follows = table[FOLLOWS].filter(pa.array(is_own)).to_pylist()
+    names = sorted(set(conditions[~is_own]))
+    conditioned = {name: vectors[conditions == name] for name in names}
+    return UserEmbeddings(vectors[is_own], [frozenset(own) for own in follows], conditioned)
+
+
+def sample(vectors: np.ndarray, size: int) -> np.ndarray:
+    """At most `size` of `vectors[N, D]`, as far apart as can be: of as many users as there are."""
+    return vectors[np.linspace(0, len(vectors) - 1, min(size, len(vectors))).round().astype(int)]
