@@ -116,7 +116,6 @@ def make_servable(
         seed=sections["seed"],
     )
     prepare(asking, "Embed a sample of users", 2 * HOUR)
-    retry(asking)
 
     indexed = build_index(
         corpus=corpus,
