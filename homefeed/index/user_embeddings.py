@@ -90,12 +90,15 @@ def read_user_embeddings(folder: Path) -> UserEmbeddings:
     table = pq.read_table(folder / USER_EMBEDDINGS_FILE)
     embeddings = table[EMBEDDING].combine_chunks()
     vectors = embeddings.flatten().to_numpy().reshape(len(embeddings), -1)
-    conditions = np.array(table[CONDITION].to_pylist(), object)
-    is_own = np.equal(conditions, None)
-    follows = table[FOLLOWS].filter(pa.array(is_own)).to_pylist()
-    names = sorted(set(conditions[~is_own]))
-    conditioned = {name: vectors[conditions == name] for name in names}
-    return UserEmbeddings(vectors[is_own], [frozenset(own) for own in follows], conditioned)
+    rows: dict[str | None, list[int]] = {}
+    for row, condition in enumerate(table[CONDITION].to_pylist()):
+        rows.setdefault(condition, []).append(row)
+    own = rows.pop(None)
+    return UserEmbeddings(
+        vectors[own],
+        [frozenset(names) for names in table[FOLLOWS].take(own).to_pylist()],
+        {name: vectors[asked] for name, asked in rows.items() if name is not None},
+    )
 
 
 def sample(vectors: np.ndarray, size: int) -> np.ndarray:

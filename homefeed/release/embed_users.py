@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from ibis import _
 from tqdm import tqdm
@@ -93,7 +92,7 @@ def _sample(
 def _large_interests(corpus: Path, scan_up_to: int) -> list[str]:
     """Interests with more pins than are scanned in any case, sorted."""
     pins = pq.read_table(corpus / CORPUS_FILE, columns=[Column.INTERESTS])
-    counts = pc.value_counts(pins[Column.INTERESTS].combine_chunks().flatten()).to_pylist()
+    counts = pins[Column.INTERESTS].combine_chunks().flatten().value_counts().to_pylist()
     return sorted(each["values"] for each in counts if each["counts"] > scan_up_to)
 
 
