@@ -115,7 +115,7 @@ def make_servable(
         config=sections["index"],
         seed=sections["seed"],
     )
-    prepare(asking, "Embed a sample of users", 2 * HOUR)
+    prepare(asking, "Embed a sample of users", 30 * MINUTE)
 
     indexed = build_index(
         corpus=corpus,
