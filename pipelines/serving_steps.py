@@ -45,7 +45,7 @@ def look(store: str, channel: str) -> dsl.PipelineTask:
         its data.
     """
     looked = look_at_production(store=store, channel=channel)
-    prepare(looked, "Look at the release in production", HOUR)
+    prepare(looked, "Look at the release in production", 30 * MINUTE)
     # Which release the channel stands for is no input.
     looked.set_caching_options(enable_caching=False)
     give_store_credentials(looked)
@@ -115,7 +115,7 @@ def make_servable(
         config=sections["index"],
         seed=sections["seed"],
     )
-    prepare(asking, "Embed a sample of users", 30 * MINUTE)
+    prepare(asking, "Embed a sample of users", HOUR)
 
     indexed = build_index(
         corpus=corpus,

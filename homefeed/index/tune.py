@@ -13,7 +13,7 @@ from homefeed.index.user_embeddings import UserEmbeddings, sample
 
 PROBE_SHARES = (0.03, 0.06, 0.12, 0.25)
 """Shares of the lists that a search visits: the first one that finds enough is taken."""
-NUM_QUERIES = 1_000
+NUM_QUERIES = 500
 
 
 class Tuning(NamedTuple):
