@@ -21,6 +21,7 @@ class Tuning(NamedTuple):
 
     num_probes: int
     recall: float
+    """Without a filter."""
     filtered: FilterTuning
 
 

@@ -77,7 +77,7 @@ def tune_filters(
         # Where all pins have the interest, it is no filter.
         if subset.num_rows <= config.scan_up_to or subset.is_whole:
             continue
-        if (found := tuner.find(subset, users.asking(name))) is not None:
+        if (found := tuner.find(subset, users.kinds(name))) is not None:
             single[name] = found
         else:
             scan_up_to = max(scan_up_to, subset.num_rows)
@@ -88,7 +88,7 @@ def tune_filters(
     unions: list[tuple[int, float]] = []
     for codes in choose_unions(postings, users.follows, scan_up_to):
         subset = postings.subset(codes)
-        if (found := tuner.find(subset, [users.vectors], effort)) is not None:
+        if (found := tuner.find(subset, users.kinds(), effort)) is not None:
             effort = found.effort
             unions.append((subset.num_rows, found.recall))
         else:

@@ -15,41 +15,48 @@ USER_EMBEDDINGS = "user_embeddings"
 USER_EMBEDDINGS_FILE = "user_embeddings.parquet"
 """A row for each vector of each user, users in random order; a user's vectors are together."""
 
-FOLLOWS, CONDITION, EMBEDDING = "follows", "condition", "embedding"
+IS_NEW, FOLLOWS, CONDITION, EMBEDDING = "is_new", "follows", "condition", "embedding"
 
 
 class UserVectors(NamedTuple):
     """The vectors of one user: `vectors[K, D]` of no interest in particular, float32.
 
     `follows` are the interests that the user follows, or that are inferred; `conditioned` are
-    vectors [D] by the interest that the user was asked for.
+    vectors [D] by the interest that the user was asked for. Of a user who is new only features are
+    known.
     """
 
     follows: Collection[str]
     vectors: np.ndarray
     conditioned: Mapping[str, np.ndarray]
+    is_new: bool = False
 
 
 class UserEmbeddings(NamedTuple):
-    """The vectors of all users: `vectors[V, D]` of no interest in particular, float32.
+    """The vectors of all users, float32; V of no interest in particular, `vectors[V, D]`.
 
     `follows` has the interests of each vector's user, [V]; `conditioned` are vectors [N, D] by the
-    interest that N of the users were asked for.
+    interest that N of the users were asked for; `newcomers` are vectors [M, D] of new users, who
+    lie together, and elsewhere than others.
     """
 
     vectors: np.ndarray
     follows: Sequence[Collection[str]]
     conditioned: Mapping[str, np.ndarray]
+    newcomers: np.ndarray
 
-    def asking(self, interest: str) -> list[np.ndarray]:
-        """What an interest is searched by, [N, D] each: of its followers, of others, conditioned.
+    def kinds(self, interest: str | None = None) -> list[np.ndarray]:
+        """What a filter is asked for by each kind of users, [N, D] each.
 
-        A kind that there is none of is left out.
+        Args:
+            interest: the filter, if it is one interest: those who follow it ask, others, users with
+                vectors for it, and newcomers. A kind that there is none of is left out.
         """
-        is_follower = np.array([interest in own for own in self.follows])
-        kinds = [self.vectors[is_follower], self.vectors[~is_follower]]
-        if interest in self.conditioned:
-            kinds.append(self.conditioned[interest])
+        kinds = [self.vectors, self.newcomers]
+        if interest is not None:
+            is_follower = np.array([interest in own for own in self.follows])
+            kinds = [self.vectors[is_follower], self.vectors[~is_follower], self.newcomers]
+            kinds += [self.conditioned[interest]] if interest in self.conditioned else []
         return [kind for kind in kinds if len(kind)]
 
 
@@ -67,7 +74,7 @@ def write_user_embeddings(
         The manifest of the artifact.
     """
     rows = [
-        (sorted(user.follows), condition, vector)
+        (user.is_new, sorted(user.follows), condition, vector)
         for user in users
         for condition, vector in [
             *((None, vector) for vector in user.vectors),
@@ -76,8 +83,9 @@ def write_user_embeddings(
     ]
     vectors = np.array([vector for *_, vector in rows], np.float32)
     columns = {
-        FOLLOWS: pa.array([follows for follows, *_ in rows], pa.list_(pa.string())),
-        CONDITION: pa.array([condition for _, condition, _ in rows], pa.string()),
+        IS_NEW: pa.array([is_new for is_new, *_ in rows]),
+        FOLLOWS: pa.array([follows for _, follows, *_ in rows], pa.list_(pa.string())),
+        CONDITION: pa.array([condition for *_, condition, _ in rows], pa.string()),
         EMBEDDING: pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1]),
     }
     output.mkdir(parents=True, exist_ok=True)
@@ -90,14 +98,17 @@ def read_user_embeddings(folder: Path) -> UserEmbeddings:
     table = pq.read_table(folder / USER_EMBEDDINGS_FILE)
     embeddings = table[EMBEDDING].combine_chunks()
     vectors = embeddings.flatten().to_numpy().reshape(len(embeddings), -1)
-    rows: dict[str | None, list[int]] = {}
-    for row, condition in enumerate(table[CONDITION].to_pylist()):
-        rows.setdefault(condition, []).append(row)
+    is_new, conditions = table[IS_NEW].to_pylist(), table[CONDITION].to_pylist()
+    rows: dict[str | None, list[int]] = {None: []}
+    for row, condition in enumerate(conditions):
+        if not is_new[row]:
+            rows.setdefault(condition, []).append(row)
     own = rows.pop(None)
     return UserEmbeddings(
         vectors[own],
         [frozenset(names) for names in table[FOLLOWS].take(own).to_pylist()],
         {name: vectors[asked] for name, asked in rows.items() if name is not None},
+        vectors[is_new],
     )
 
 

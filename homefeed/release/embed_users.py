@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 from ibis import _
@@ -25,6 +26,8 @@ NUM_USERS = 1_000
 NUM_ASKED = 100
 """Of those that follow an interest, and of others, so many are asked for it: a corpus may have
 hundreds of interests that are large enough."""
+NUM_NEW = 300
+"""Users that are embedded once more, as if they were new."""
 USERS_AT_ONCE = 16
 """Each with all the interests that they are asked for."""
 
@@ -35,7 +38,8 @@ def embed_users(
     """Embeds users who have engaged with something, as they are known at serving time.
 
     No example of the training was of a user as of then: the towers learnt from what users did
-    before, and what they did later is held back or has yet to happen.
+    before, and what they did later is held back or has yet to happen. Some are embedded once more
+    as newcomers, by their features alone.
 
     Args:
         exported: the exported towers artifact.
@@ -57,6 +61,8 @@ def embed_users(
     is_conditional = towers.details.get("conditional", False)  # earlier exports lack it
     interests = _large_interests(corpus, config.scan_up_to) if is_conditional else []
     users = _embed(tower, records, _choose_conditions(records, interests))
+    new = [msgspec.structs.replace(record, history=()) for record in records[:NUM_NEW]]
+    newcomers = [user._replace(is_new=True) for user in _embed(tower, new, [()] * len(new))]
     manifest = Manifest(
         kind=USER_EMBEDDINGS,
         granularity=source.granularity,
@@ -69,7 +75,7 @@ def embed_users(
         details={name: towers.details[name] for name in SPACE_FACTS}
         | {"num_users": len(users), "num_interests": len(interests), "seed": seed},
     )
-    return write_user_embeddings(output, users, manifest)
+    return write_user_embeddings(output, users + newcomers, manifest)
 
 
 def _sample(

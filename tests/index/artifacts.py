@@ -59,6 +59,7 @@ def write_asking_users(
     vectors: np.ndarray,
     follows: Sequence[Sequence[str]] | None = None,
     conditioned: Mapping[str, np.ndarray] = MappingProxyType({}),
+    newcomers: np.ndarray | None = None,
     space: str = SPACE,
 ) -> Path:
     """Users of one vector each, `vectors[U, D]`; `conditioned[U, D]` by interest."""
@@ -71,6 +72,8 @@ def write_asking_users(
         for row, vector in enumerate(vectors)
     ]
     details = space_details(vectors.shape[1], space) | {"num_users": len(users)}
+    for vector in () if newcomers is None else newcomers:
+        users.append(UserVectors((), vector[None].astype(np.float32), {}, is_new=True))
     write_user_embeddings(folder, users, Manifest(kind="user_embeddings", details=details))
     return folder
 

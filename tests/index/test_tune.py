@@ -229,6 +229,17 @@ def test_a_union_of_interests_that_are_scanned_is_measured(
         assert recall(engine, others, names) > bar - 0.02, names
 
 
+def test_newcomers_find_enough_too(artifacts: Artifacts, tmp_path: Path) -> None:
+    users = make_users(0)
+    details = {}
+    for name in ("easy", "hard"):
+        asking = write_asking_users(tmp_path / name, users["easy"], newcomers=users[name])
+        built = build(artifacts._replace(users=asking), tmp_path / f"index_{name}", 0.9)
+        details[name] = built.details["filtered_efforts"].get("easy", (NUM_PINS, NUM_PINS))
+        assert built.details["num_users"] == NUM_USERS
+    assert details["easy"] < details["hard"]
+
+
 def test_what_an_interest_is_asked_for_with_counts_too(
     artifacts: Artifacts, tmp_path: Path
 ) -> None:

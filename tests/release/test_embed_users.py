@@ -110,6 +110,12 @@ def test_users_are_embedded_as_serving_embeds_them(
     expected = np.concatenate([vectors for vectors, _ in served[""]])
     np.testing.assert_allclose(in_order(users.vectors), in_order(expected), atol=1e-5)
     assert len(users.follows) == len(users.vectors)
+    # Of three ages, one of which is unknown, and each followed interest; nothing else is known.
+    tower = UserTower(parts.exported)
+    ages = np.concatenate(tower.embed(tower.encode([{"age": "18"}, {"age": "25"}, {}], [()] * 3)))
+    distances = np.abs(users.newcomers[:, None] - ages).max(axis=2)
+    assert set(distances.argmin(axis=1)) == set(range(6))
+    assert distances.min(axis=1).max() < 1e-5
     manifest = read_manifest(tmp_path / "users", "user_embeddings")
     assert manifest.details["num_users"] == len(served[""])
     assert manifest.details.items() >= space_details(DIMENSION).items()
