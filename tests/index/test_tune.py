@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 
 from homefeed.contracts import Manifest, read_manifest, write_manifest
+from homefeed.index.approximate import ApproximateIndex, Effort
 from homefeed.index.build import build_index
 from homefeed.index.candidates import Strategy
 from homefeed.index.config import IndexConfig
+from homefeed.index.gate import Gate
+from homefeed.index.layout import ANN, VECTORS, load_array
+from homefeed.index.postings import Postings
 from homefeed.index.protocol import Query
 from homefeed.index.search import SearchEngine
 from tests.index.artifacts import write_asking_users, write_corpus, write_embeddings
@@ -142,6 +146,26 @@ def test_users_that_the_build_did_not_know_find_as_much(
         others = np.concatenate([own for kind, own in users.items() if kind != name])
         assert recall(engine, users[name], (name,)) > bar - 0.02, name
         assert recall(engine, others, (name,)) > bar - 0.02, name
+
+
+def test_what_the_gate_takes_for_scanned_is_scanned(artifacts: Artifacts, tmp_path: Path) -> None:
+    details = build(artifacts, tmp_path / "index", 0.0).details
+    engine = SearchEngine.load(tmp_path / "index")
+    vectors = load_array(tmp_path / "index", VECTORS)
+    postings = Postings.load(tmp_path / "index", NUM_PINS)
+    subset = postings.subset(postings.codes(("hard",)))
+    num_probes, factor = details["filtered_efforts"]["hard"]
+    effort = Effort(num_probes, factor, K)
+    approximate = ApproximateIndex.load(tmp_path / "index" / ANN, vectors)
+    seen = set()
+    for user in np.concatenate(list(make_users(9).values()))[::5]:
+        ((rows, _),) = approximate.search(user[None], [K], [0], effort, subset.bitmap)
+        expected = Strategy.ANN if len(rows) else Strategy.FALLBACK
+        assert strategies(engine, Query(user.tobytes(), K, ("hard",))) == {expected}
+        seen.add(expected)
+        measured = Gate(vectors, subset, user[None], K).recall(approximate, effort).mean
+        assert measured == pytest.approx(recall(engine, user[None], ("hard",)))
+    assert seen == {Strategy.ANN, Strategy.FALLBACK}
 
 
 def test_each_interest_is_searched_as_far_as_it_needs(artifacts: Artifacts, tmp_path: Path) -> None:
