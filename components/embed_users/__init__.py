@@ -1,1 +1,1 @@
-"""Step 7: one shard of the corpus becomes vectors."""
+"""Embeds a sample of users, which the index is measured with."""
