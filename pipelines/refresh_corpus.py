@@ -52,8 +52,9 @@ def build_pipeline() -> GraphComponent:
         4. Make a data set of all of them with the towers' own encoder; nothing is held back. Check
            the data, also beside those of the release in production.
         5. Select the corpus: the pins that can be served, as of the end of the log.
-        6. Embed its pins, shard by shard.
-        7. Build the index; one that finds too little of what exact search finds is refused.
+        6. Embed its pins, shard by shard, and beside them a sample of users.
+        7. Build the index; one with which these users find too little of what exact search finds
+           is refused.
         8. Bundle towers, index and users into one release.
         9. Write its users to Redis, where one is given.
         10. Publish it: the channel stands for it from then on, the release before it stays. Refused

@@ -10,6 +10,7 @@ from components.bundle_release.component import bundle_release
 from components.check_data.component import check_data
 from components.deploy_release.component import deploy_release
 from components.embed_pins.component import embed_pins
+from components.embed_users.component import embed_users
 from components.look_at_production.component import look_at_production
 from components.materialise_users.component import materialise_users
 from components.publish_release.component import publish_release
@@ -44,7 +45,7 @@ def look(store: str, channel: str) -> dsl.PipelineTask:
         its data.
     """
     looked = look_at_production(store=store, channel=channel)
-    prepare(looked, "Look at the release in production", HOUR)
+    prepare(looked, "Look at the release in production", 30 * MINUTE)
     # Which release the channel stands for is no input.
     looked.set_caching_options(enable_caching=False)
     give_store_credentials(looked)
@@ -80,7 +81,7 @@ def make_servable(
     pins_per_shard: int,
     profile: Any,
 ) -> dsl.PipelineTask:
-    """Selects the corpus, embeds it shard by shard, builds the index and bundles the release.
+    """Selects the corpus, embeds it and some users, builds the index and bundles the release.
 
     Args:
         exported: the output of a step that is the exported towers artifact.
@@ -107,9 +108,19 @@ def make_servable(
         prepare(embedded, "Embed its pins", 6 * HOUR)
         retry(embedded)
 
+    asking = embed_users(
+        exported=exported,
+        dataset=dataset,
+        corpus=corpus,
+        config=sections["index"],
+        seed=sections["seed"],
+    )
+    prepare(asking, "Embed a sample of users", HOUR)
+
     indexed = build_index(
         corpus=corpus,
         embeddings=dsl.Collected(embedded.outputs["embeddings"]),
+        users=asking.outputs["users"],
         config=sections["index"],
     )
     prepare(indexed, "Build the index", 6 * HOUR)

@@ -87,8 +87,8 @@ def build_pipeline(num_gpus: int = 0, gpu_type: str = GPU, num_nodes: int = 1) -
         6. Export them to TorchScript and check that they still say the same.
         7. Select the corpus: the pins that can be served. Refuse one that gives the pin tower
            other numbers than it was trained on.
-        8. Embed its pins, shard by shard.
-        9. Build the index.
+        8. Embed its pins, shard by shard; beside them a sample of users, as known at serving time.
+        9. Build the index, and measure with those users what it finds of what exact search finds.
         10. Bundle towers, index and users into one release. Refuse one that encodes users in
             another way than the training did.
         11. Evaluate the release beside popularity, EASE and the release in production, with a

@@ -128,7 +128,7 @@ def create_app(folder: Path) -> FastAPI:
     """The service over one release."""
     torch.set_num_threads(1)
     release = Release.open(folder)
-    tower, search = UserTower(release), Search(release.index)
+    tower, search = UserTower(release.folder), Search(release.index)
     decoder = msgspec.msgpack.Decoder(UserRecord)
     with UserSnapshot.open(release.users) as snapshot:
         users = {

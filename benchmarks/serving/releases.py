@@ -24,6 +24,7 @@ from homefeed.export.export import export_towers
 from homefeed.index.build import build_index
 from homefeed.recipe import Recipe, read_recipe
 from homefeed.release.build import build_release
+from homefeed.release.embed_users import embed_users
 from homefeed.release.write_users import write_user_snapshot
 from homefeed.towers.history.config import ClusteringConfig
 from homefeed.towers.train import train_towers
@@ -62,6 +63,7 @@ class Releases:
         name = f"{towers}-{num_pins or 'own'}"
         exported = self._exported(towers)
         corpus, embeddings = self._corpus(), self._embeddings(towers)
+        asking = self._asking(towers)
         if num_pins is not None:
             grown = self._made(
                 f"pins-{name}", lambda output: _grow(corpus, embeddings, num_pins, output)
@@ -69,7 +71,7 @@ class Releases:
             corpus, embeddings = grown / CORPUS, grown / EMBEDDINGS
         index = self._made(
             f"index-{name}",
-            lambda output: build_index(corpus, [embeddings], self._recipe.index, output),
+            lambda output: build_index(corpus, [embeddings], self._recipe.index, output, asking),
         )
         return self._made(
             f"release-{name}",
@@ -118,6 +120,21 @@ class Releases:
         return self._made(
             f"embeddings-{towers}",
             lambda output: embed_pins(self._exported(towers), self._corpus(), 0, 1, output),
+        )
+
+    def _asking(self, towers: str) -> Path:
+        """Users that the index is measured with; these towers are asked for no interest."""
+        recipe = self._recipe
+        return self._made(
+            f"asking-{towers}",
+            lambda output: embed_users(
+                self._exported(towers),
+                self._dataset(),
+                self._corpus(),
+                recipe.index,
+                recipe.seed,
+                output,
+            ),
         )
 
     def _users(self) -> Path:

@@ -41,7 +41,7 @@ def filtered_bodies(user_ids: list[str], release: Path) -> list[bytes]:
 def queries_of(folder: Path, user_ids: list[str], interests: tuple[str, ...] = ()) -> list[Query]:
     """The searches that requests of users lead to; what a user has seen must not come back."""
     release = _open(folder)
-    tower = UserTower(release)
+    tower = UserTower(release.folder)
     queries = []
     with UserSnapshot.open(release.users) as users:
         for user_id in user_ids:

@@ -1,4 +1,4 @@
-"""Step 9: the vectors of all shards become the search index."""
+"""Step 9: the vectors of all shards become the search index, measured with users' vectors."""
 
 from kfp import dsl
 
@@ -9,6 +9,7 @@ from components.step import step
 def build_index(
     corpus: dsl.Input[dsl.Dataset],
     embeddings: dsl.Input[list[dsl.Dataset]],
+    users: dsl.Input[dsl.Dataset],
     config: str,
     index: dsl.Output[dsl.Artifact],
 ) -> None:
@@ -17,6 +18,7 @@ def build_index(
     Args:
         corpus: the corpus artifact.
         embeddings: the embeddings artifacts of all its shards.
+        users: the user embeddings artifact.
         config: the recipe's index section, as YAML.
         index: the index artifact.
     """
@@ -34,4 +36,5 @@ def build_index(
             [Path(shard.path) for shard in embeddings],
             from_yaml(config, IndexConfig, "index"),
             Path(index.path),
+            Path(users.path),
         )

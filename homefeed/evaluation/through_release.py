@@ -45,7 +45,7 @@ def make_queries(
     Raises:
         ValueError: what the other snapshot says of a user does not fit the release's features.
     """
-    tower = UserTower(release)
+    tower = UserTower(release.folder)
     with (
         UserSnapshot.open(release.users) as own,
         tqdm(total=len(user_ids), desc=description, unit="user") as progress,

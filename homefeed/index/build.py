@@ -11,19 +11,25 @@ import pyarrow.parquet as pq
 from homefeed.config import to_builtins
 from homefeed.contracts import METRIC, Column, Manifest, read_manifest, write_manifest
 from homefeed.corpus.layout import CORPUS, CORPUS_FILE, EMBEDDINGS, EMBEDDINGS_FILE
+from homefeed.index.approximate import ApproximateIndex
 from homefeed.index.config import IndexConfig
 from homefeed.index.layout import ANN, INDEX, SIGNATURES, VECTORS, save_array
 from homefeed.index.pin_ids import PinIds
 from homefeed.index.postings import Postings, primary_order, save_postings
 from homefeed.index.train import train_ivf
 from homefeed.index.tune import tune
+from homefeed.index.user_embeddings import USER_EMBEDDINGS, read_user_embeddings
 
 EMBEDDINGS_AT_ONCE = 1 << 20
 """Rows of one read; each read hashes all pin ids of the corpus."""
 
 
 def build_index(
-    corpus: Path, embeddings: Sequence[Path], config: IndexConfig, output: Path
+    corpus: Path,
+    embeddings: Sequence[Path],
+    config: IndexConfig,
+    output: Path,
+    users: Path | None = None,
 ) -> Manifest:
     """Builds a searchable index of a corpus.
 
@@ -32,17 +38,25 @@ def build_index(
         embeddings: the embeddings artifacts; together they hold each pin of the corpus once.
         config: the index section of a recipe.
         output: folder of the index.
+        users: the user embeddings artifact, which recall is measured with; an exact index needs
+            none.
 
     Returns:
         The manifest of the index.
 
     Raises:
         ValueError: the corpus is empty; the embeddings differ in embedding space or dimension, or
-            do not match the corpus pin by pin; or recall stays below `config.min_recall`.
+            do not match the corpus pin by pin; users are needed and not given; or recall stays
+            below `config.min_recall`.
     """
     corpus_manifest = read_manifest(corpus, CORPUS)
-    parts = [read_manifest(folder, EMBEDDINGS) for folder in embeddings]
-    space, dimension = _check_spaces(embeddings, parts)
+    sources = [(folder, read_manifest(folder, EMBEDDINGS)) for folder in embeddings]
+    inputs = {CORPUS: corpus_manifest.fingerprint}
+    inputs |= {f"embeddings_{part}": each.fingerprint for part, (_, each) in enumerate(sources)}
+    if users is not None:
+        sources.append((users, read_manifest(users, USER_EMBEDDINGS)))
+        inputs[USER_EMBEDDINGS] = sources[-1][1].fingerprint
+    space, dimension = _check_spaces(sources)
     pins = pq.read_table(
         corpus / CORPUS_FILE,
         columns=[Column.PIN_ID, Column.CANONICAL_SIGNATURE, Column.INTERESTS],
@@ -59,10 +73,8 @@ def build_index(
     signatures = pins[Column.CANONICAL_SIGNATURE].combine_chunks().dictionary_encode()
     save_array(output, SIGNATURES, signatures.indices.to_numpy().astype(np.int32))
     num_interests = save_postings(output, [interests[row] for row in order])
-    search = _build_search(config, vectors, output)
+    search = _build_search(config, vectors, users, output)
 
-    inputs = {CORPUS: corpus_manifest.fingerprint}
-    inputs |= {f"embeddings_{part}": each.fingerprint for part, each in enumerate(parts)}
     details = {
         "embedding_space": space,
         "dimension": dimension,
@@ -80,18 +92,19 @@ def build_index(
     )
 
 
-def _check_spaces(folders: Sequence[Path], parts: Sequence[Manifest]) -> tuple[str, int]:
-    """The one embedding space of all parts, and its dimension."""
-    first = parts[0].details
-    for folder, part in zip(folders, parts, strict=True):
+def _check_spaces(sources: Sequence[tuple[Path, Manifest]]) -> tuple[str, int]:
+    """The one embedding space of all vectors, and its dimension."""
+    (one, manifest), *_ = sources
+    first = manifest.details
+    for folder, part in sources:
         for fact in ("embedding_space", "dimension", "metric"):
             if part.details[fact] != first[fact]:
                 raise ValueError(
-                    f"{folders[0]} has {fact} {first[fact]!r} but {folder} has "
-                    f"{part.details[fact]!r}: embed all shards with the same exported towers"
+                    f"{one} has {fact} {first[fact]!r} but {folder} has {part.details[fact]!r}: "
+                    "embed all shards, and the users, with the same exported towers"
                 )
     if first["metric"] != METRIC:
-        raise ValueError(f"{folders[0]} has metric {first['metric']!r}; the index needs {METRIC!r}")
+        raise ValueError(f"{one} has metric {first['metric']!r}; the index needs {METRIC!r}")
     return first["embedding_space"], first["dimension"]
 
 
@@ -128,17 +141,37 @@ def _write_vectors(
     return np.asarray(vectors)
 
 
-def _build_search(config: IndexConfig, vectors: np.ndarray, output: Path) -> dict[str, object]:
+def _build_search(
+    config: IndexConfig, vectors: np.ndarray, users: Path | None, output: Path
+) -> dict[str, object]:
     """Trains and writes the approximate index where one is due; returns what it is and can."""
     num_pins = len(vectors)
     if config.kind == "flat" or (config.kind == "auto" and num_pins <= config.flat_up_to):
         return {
             "kind": "flat",
+            "num_users": 0,
             "num_probes": None,
             "scan_up_to": config.scan_up_to,
             "recall": 1.0,
             "filtered_recall": 1.0,
+            "union_recall": 1.0,
         }
+    if users is None:
+        raise ValueError(
+            f"{num_pins} pins need an approximate index, whose recall is measured with vectors of "
+            "users, and none are given: embed some with homefeed.release.embed_users, or serve "
+            "exactly with index.kind: flat"
+        )
     num_lists = train_ivf(vectors, output / ANN)
-    tuning = tune(output / ANN, num_lists, vectors, Postings.load(output, num_pins), config)
-    return {"kind": "ivf", "num_lists": num_lists, **tuning._asdict()}
+    approximate = ApproximateIndex.load(output / ANN, vectors)
+    postings = Postings.load(output, num_pins)
+    asking = read_user_embeddings(users)
+    found = tune(approximate, num_lists, vectors, postings, asking, config)
+    return {
+        "kind": "ivf",
+        "num_lists": num_lists,
+        "num_users": read_manifest(users, USER_EMBEDDINGS).details["num_users"],
+        "num_probes": found.num_probes,
+        "recall": found.recall,
+        **found.filtered._asdict(),
+    }

@@ -16,10 +16,12 @@ class IndexConfig(Config, frozen=True):
     to where the approximate index finds enough under filters."""
     recall_k: int = 100
     min_recall: float = 0.95
-    """The build fails when recall@recall_k against exact search falls below this."""
+    """The build fails when users find less than this of what exact search finds of the best
+    `recall_k` pins: a sample of users as known at serving time, of which no training was."""
     min_filtered_recall: float = 0.99
-    """The same under each interest that is not scanned, for queries near its pins and far from
-    them. Where it is not reached, more is scanned."""
+    """The same under each interest that is not scanned, for users who follow it and for others, and
+    under some unions of interests. Where it is not reached, more is searched, and if that is not
+    enough, scanned."""
 
     def __post_init__(self) -> None:
         if self.recall_k < 1:

@@ -19,13 +19,11 @@ import msgspec
 from homefeed import contracts
 from homefeed.contracts import (
     MANIFEST_FILE,
-    USER_TOWER_FILE,
     VERSION,
     Manifest,
     new_version,
     read_manifest,
 )
-from homefeed.features.encoder import FEATURES_FILE
 
 RELEASE = "release"
 """Kind of the artifact."""
@@ -89,16 +87,6 @@ class Release:
     def is_conditional(self) -> bool:
         """Whether users can be embedded for an interest."""
         return self.manifest.conditional
-
-    @property
-    def user_tower(self) -> Path:
-        """TorchScript user tower."""
-        return self.folder / USER_TOWER_FILE
-
-    @property
-    def features(self) -> Path:
-        """The feature encoder."""
-        return self.folder / FEATURES_FILE
 
     @property
     def index(self) -> Path:

@@ -154,7 +154,7 @@ def _encode(dataset: Path, release: Release, encoder: FeatureEncoder, rows: pa.T
     users = rows[USER_INDEX].to_numpy()[kept]
     return Sides(
         _as_trained(dataset, encoder, users, [histories[place] for place in kept], rows.schema),
-        UserTower(release).encode([record.features for record in records], then),
+        UserTower(release.folder).encode([record.features for record in records], then),
         lengths,
         np.array([len(record.history) for record in records]),
     )

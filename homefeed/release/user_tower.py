@@ -1,21 +1,33 @@
-"""A release's user tower with its encoder: what serving runs, and what evaluation measures."""
+"""The exported user tower with its encoder: what serving runs, and what evaluation measures."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from homefeed.features.encoder import CONDITION, FeatureEncoder, HistoryItem, Tensors
-from homefeed.release.bundle import Release
+from homefeed.contracts import USER_TOWER_FILE
+from homefeed.features.encoder import (
+    CONDITION,
+    FEATURES_FILE,
+    FeatureEncoder,
+    HistoryItem,
+    Tensors,
+)
 
 
 class UserTower:
     """Embeds users from what is known of them; for one thread."""
 
-    def __init__(self, release: Release) -> None:
-        self.encoder = FeatureEncoder.load(release.features)
-        tower = torch.jit.load(release.user_tower, map_location="cpu").eval()
+    def __init__(self, folder: Path) -> None:
+        """Loads it.
+
+        Args:
+            folder: of a release, or of the exported towers artifact.
+        """
+        self.encoder = FeatureEncoder.load(folder / FEATURES_FILE)
+        tower = torch.jit.load(folder / USER_TOWER_FILE, map_location="cpu").eval()
         # Constants are folded and layers prepared for this machine: a fifth less time a batch.
         self._tower = torch.jit.optimize_for_inference(tower)
         self._columns = [feature.column for feature in self.encoder.config.user]
@@ -67,3 +79,20 @@ class UserTower:
         is_there = vectors.any(axis=2)
         is_there[:, 0] = True
         return [own[kept] for own, kept in zip(vectors, is_there, strict=True)]
+
+    def embed_asked(
+        self, tensors: Tensors, conditions: Sequence[Sequence[str]]
+    ) -> list[np.ndarray]:
+        """The vectors of each of B users out of `ask`, float32 [K + conditions, D].
+
+        First all K of no condition, then one of each condition: the heaviest, where the tower gives
+        several. The others of a condition would take turns away from those of no condition.
+
+        Args:
+            tensors: what `ask` made of the users.
+            conditions: the interests of each.
+        """
+        found = iter(self.embed(tensors))
+        return [
+            np.concatenate([next(found), *(next(found)[:1] for _ in own)]) for own in conditions
+        ]

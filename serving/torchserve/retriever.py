@@ -59,7 +59,7 @@ class Retriever:
         # Resolved once: a link may lead elsewhere by the next look.
         opened = folder.resolve()
         release = Release(opened, read_release_manifest(opened))
-        self._tower = tower = UserTower(release)
+        self._tower = tower = UserTower(release.folder)
         self._releases = ReleaseExchange(
             folder, release, lambda each: Hydrator(each, tower, metrics, settings)
         )

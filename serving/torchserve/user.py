@@ -54,12 +54,5 @@ def encode(tower: UserTower, users: Sequence[User]) -> Tensors:
 
 
 def embed(tower: UserTower, tensors: Tensors, users: Sequence[User]) -> list[np.ndarray]:
-    """Each user's vectors out of `encode`, float32 [K + conditions, D].
-
-    First all K of no condition, then one of each condition: the heaviest, where the tower gives
-    several. The others of a condition would take turns away from those of no condition.
-    """
-    found = iter(tower.embed(tensors))
-    return [
-        np.concatenate([next(found), *(next(found)[:1] for _ in user.conditions)]) for user in users
-    ]
+    """Each user's vectors out of `encode`, float32 [K + conditions, D]."""
+    return tower.embed_asked(tensors, [user.conditions for user in users])

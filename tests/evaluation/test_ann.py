@@ -10,7 +10,7 @@ from homefeed.index.build import build_index
 from homefeed.index.config import IndexConfig
 from homefeed.index.protocol import Query
 from homefeed.index.search import SearchEngine
-from tests.index.artifacts import write_corpus, write_embeddings
+from tests.index.artifacts import write_asking_users, write_corpus, write_embeddings
 
 NUM_PINS = 2000
 DIMENSION = 16
@@ -25,7 +25,8 @@ def unit_vectors(seed: int, *shape: int) -> np.ndarray:
 def build(folder: Path, config: IndexConfig, signatures: list[str] | None = None) -> Path:
     corpus = write_corpus(folder / "corpus", [[]] * NUM_PINS, signatures)
     embeddings = write_embeddings(folder / "embeddings", unit_vectors(0, NUM_PINS))
-    build_index(corpus, [embeddings], config, folder / "index")
+    users = write_asking_users(folder / "users", unit_vectors(2, 100))
+    build_index(corpus, [embeddings], config, folder / "index", users)
     return folder / "index"
 
 

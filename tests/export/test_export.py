@@ -23,7 +23,6 @@ from homefeed.features.config import (
     StatisticsConfig,
 )
 from homefeed.features.encoder import FeatureEncoder, HistoryItem, Moments, Vocabulary
-from homefeed.release.bundle import Release, ReleaseManifest
 from homefeed.release.user_tower import UserTower
 from homefeed.towers.config import ConditionConfig, TowersConfig
 from homefeed.towers.crossing.config import MaskNetConfig
@@ -125,10 +124,7 @@ def test_towers_that_know_conditions_say_so_and_are_asked_for_them(tmp_path: Pat
     towers = write_towers(tmp_path / "towers", fed, config)
     exported = tmp_path / "exported"
     assert export_towers(towers, exported).details["conditional"] is True
-    manifest = ReleaseManifest(
-        kind="release", version="", embedding_space="", created_at=0, conditional=True
-    )
-    tower = UserTower(Release(exported, manifest))
+    tower = UserTower(exported)
     features = [{"type": "a", "activity": 0.5}, {"type": "b"}]
     tensors = tower.encode(features, [[HistoryItem("p1", "save", 0)], []])
     asked = tower.embed(tower.ask(tensors, [("art", "cats"), ()]))

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from homefeed.contracts import Manifest, Window, write_manifest
 from homefeed.features.config import Categorical, FeaturesConfig, HistoryConfig
 from homefeed.features.encoder import FEATURES_FILE, FeatureEncoder, Vocabulary
+from homefeed.index.user_embeddings import UserVectors, write_user_embeddings
 
 SPACE = "space-a"
 SERVING_TIME = 1000
@@ -50,6 +51,30 @@ def write_embeddings(
     }
     pq.write_table(pa.table(table), folder / "embeddings.parquet")
     write_manifest(folder, Manifest(kind="embeddings", details=space_details(dimension, space)))
+    return folder
+
+
+def write_asking_users(
+    folder: Path,
+    vectors: np.ndarray,
+    follows: Sequence[Sequence[str]] | None = None,
+    conditioned: Mapping[str, np.ndarray] = MappingProxyType({}),
+    newcomers: np.ndarray | None = None,
+    space: str = SPACE,
+) -> Path:
+    """Users of one vector each, `vectors[U, D]`; `conditioned[U, D]` by interest."""
+    users = [
+        UserVectors(
+            follows[row] if follows else (),
+            vector[None].astype(np.float32),
+            {name: own[row] for name, own in conditioned.items()},
+        )
+        for row, vector in enumerate(vectors)
+    ]
+    details = space_details(vectors.shape[1], space) | {"num_users": len(users)}
+    for vector in () if newcomers is None else newcomers:
+        users.append(UserVectors((), vector[None].astype(np.float32), {}, is_new=True))
+    write_user_embeddings(folder, users, Manifest(kind="user_embeddings", details=details))
     return folder
 
 

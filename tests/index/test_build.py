@@ -11,7 +11,7 @@ from homefeed.index.layout import VECTORS, load_array
 from homefeed.index.pin_ids import PinIds
 from homefeed.index.protocol import Query
 from homefeed.index.search import SearchEngine
-from tests.index.artifacts import write_corpus, write_embeddings
+from tests.index.artifacts import write_asking_users, write_corpus, write_embeddings
 
 INTERESTS = [["b", "a"], [], ["a"], ["b"], ["a", "b"]]
 
@@ -100,38 +100,63 @@ def random_artifacts(folder: Path, num_pins: int, dimension: int) -> tuple[Path,
     return corpus, write_embeddings(folder / "embeddings", vectors)
 
 
+def random_users(folder: Path, dimension: int) -> Path:
+    users = np.random.default_rng(4).standard_normal((300, dimension))
+    return write_asking_users(folder / "users", users)
+
+
 def test_the_gate_refuses_an_index_that_finds_too_little(tmp_path: Path) -> None:
     corpus, embeddings = random_artifacts(tmp_path, 4000, 32)
+    users = random_users(tmp_path, 32)
     config = IndexConfig(kind="ivf", min_recall=0.99)
     with pytest.raises(ValueError, match=r"recall@100 .* is 0\.\d+ on 4000 pins .*min_recall=0.99"):
-        build_index(corpus, [embeddings], config, tmp_path / "index")
+        build_index(corpus, [embeddings], config, tmp_path / "index", users)
 
 
 def test_the_gate_takes_the_fewest_probes_that_pass(tmp_path: Path) -> None:
     corpus, embeddings = random_artifacts(tmp_path, 4000, 32)
+    users = random_users(tmp_path, 32)
     details = {}
     for min_recall in (0.1, 0.6):
         config = IndexConfig(kind="ivf", min_recall=min_recall)
         output = tmp_path / f"index-{min_recall}"
-        details[min_recall] = build_index(corpus, [embeddings], config, output).details
+        details[min_recall] = build_index(corpus, [embeddings], config, output, users).details
         assert details[min_recall]["recall"] >= min_recall
     assert details[0.1]["num_probes"] < details[0.6]["num_probes"]
 
 
 def test_auto_follows_the_corpus_size(tmp_path: Path) -> None:
     corpus, embeddings = random_artifacts(tmp_path, 100, 8)
+    users = random_users(tmp_path, 8)
     for limit, kind in ((100, "flat"), (99, "ivf")):
         config = IndexConfig(flat_up_to=limit, min_recall=0.0)
         output = tmp_path / kind
-        assert build_index(corpus, [embeddings], config, output).details["kind"] == kind
+        details = build_index(corpus, [embeddings], config, output, users).details
+        assert (details["kind"], details["num_users"]) == (kind, 300 if kind == "ivf" else 0)
         hits = SearchEngine.load(output).search(Query(bytes(32), 5))
         assert len(hits.pin_ids) == 5
 
 
 def test_an_odd_dimension_cannot_be_approximate(tmp_path: Path) -> None:
     corpus, embeddings = random_artifacts(tmp_path, 100, 7)
+    users = random_users(tmp_path, 7)
     with pytest.raises(ValueError, match="7 dimensions"):
-        build_index(corpus, [embeddings], IndexConfig(kind="ivf"), tmp_path / "index")
+        build_index(corpus, [embeddings], IndexConfig(kind="ivf"), tmp_path / "index", users)
+
+
+def test_users_of_another_space_are_refused(tmp_path: Path) -> None:
+    corpus, embeddings = random_artifacts(tmp_path, 100, 8)
+    users = write_asking_users(tmp_path / "users", np.ones((3, 8)), space="space-b")
+    message = "embeddings has embedding_space 'space-a' but .*users has 'space-b': .* and the users"
+    with pytest.raises(ValueError, match=message):
+        build_index(corpus, [embeddings], IndexConfig(), tmp_path / "index", users)
+
+
+def test_an_approximate_index_is_not_built_without_users(tmp_path: Path) -> None:
+    corpus, embeddings = random_artifacts(tmp_path, 100, 8)
+    config = IndexConfig(flat_up_to=99)
+    with pytest.raises(ValueError, match="100 pins need an approximate index, .* none are given"):
+        build_index(corpus, [embeddings], config, tmp_path / "index")
 
 
 @pytest.mark.parametrize("name", ["min_recall", "min_filtered_recall"])

@@ -13,7 +13,7 @@ from homefeed.index.candidates import Strategy
 from homefeed.index.config import IndexConfig
 from homefeed.index.protocol import Hits, Query
 from homefeed.index.search import SearchEngine
-from tests.index.artifacts import write_corpus, write_embeddings
+from tests.index.artifacts import write_asking_users, write_corpus, write_embeddings
 
 NAMES = ("art", "bread", "cats", "dance")
 
@@ -45,7 +45,8 @@ def make_corpus(num_pins: int, dimension: int, seed: int) -> Corpus:
 def build(folder: Path, corpus: Corpus, config: IndexConfig) -> SearchEngine:
     built = write_corpus(folder / "corpus", corpus.interests, corpus.signatures)
     embeddings = write_embeddings(folder / "embeddings", corpus.vectors)
-    build_index(built, [embeddings], config, folder / "index")
+    users = write_asking_users(folder / "users", corpus.vectors[::10])
+    build_index(built, [embeddings], config, folder / "index", users)
     return SearchEngine.load(folder / "index")
 
 

@@ -25,6 +25,7 @@ STAGES = (
     "export_towers",
     "select_corpus",
     "embed_pins",
+    "embed_users",
     "build_index",
     "bundle_release",
     "check_online_skew",

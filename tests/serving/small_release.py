@@ -28,7 +28,14 @@ from homefeed.release.bundle import MODEL_STORE_FOLDER, read_release_manifest
 from homefeed.release.write_users import write_user_snapshot
 from serving.torchserve.archive import write_model_store
 from serving.torchserve.settings import HandlerSettings, ModelSettings
-from tests.index.artifacts import SERVING_TIME, SPACE, space_details, write_corpus, write_embeddings
+from tests.index.artifacts import (
+    SERVING_TIME,
+    SPACE,
+    space_details,
+    write_asking_users,
+    write_corpus,
+    write_embeddings,
+)
 
 NUM_PINS = 300
 DIMENSION = 8
@@ -258,7 +265,8 @@ def build_small_release(
     own = [[interests[row % 3]] + [interests[1]] * (row % 7 == 0) for row in range(NUM_PINS)]
     corpus = write_corpus(folder / "corpus", own)
     embeddings = write_embeddings(folder / "embeddings", vectors, space=space)
-    build_index(corpus, [embeddings], index, folder / "index")
+    asking = write_asking_users(folder / "asking", tower_vectors, space=space)
+    build_index(corpus, [embeddings], index, folder / "index", asking)
     write_user_snapshot(write_users(folder / "dataset", reader), folder / "users")
     write_model_store(folder / "model-store", SETTINGS)
     build_release(

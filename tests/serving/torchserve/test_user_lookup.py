@@ -60,7 +60,7 @@ def opened(small_release: SmallRelease, metrics: Metrics) -> Iterator[Opened]:
             settings = RedisSettings(url=url, deadline_seconds=10.0)
             lookup = UserLookup(
                 UserSnapshot.open(release.users),
-                open_redis(settings, UserTower(release)),
+                open_redis(settings, UserTower(release.folder)),
                 MAX_AGE_SECONDS,
                 metrics,
                 now=lambda: NOW,

@@ -1,0 +1,1 @@
+"""Embeds a sample of users, which the index is measured with."""
