@@ -1,1 +1,1 @@
-"""Step 3: events become examples and the fitted encoder."""
+"""Events become examples and the fitted encoder."""

@@ -1,1 +1,1 @@
-"""Step 8: the vectors of all shards become the search index."""
+"""The vectors of all shards become the search index."""

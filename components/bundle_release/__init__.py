@@ -1,1 +1,1 @@
-"""Step 9: what serving needs becomes one immutable release."""
+"""What serving needs becomes one immutable release."""

@@ -1,1 +1,1 @@
-"""Step 3: the data are checked before anything is trained on them."""
+"""The data are checked before anything is trained on them."""

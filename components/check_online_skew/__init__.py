@@ -1,1 +1,1 @@
-"""Step 10: serving encodes users as the training did."""
+"""Serving encodes users as the training did."""

@@ -1,1 +1,1 @@
-"""Step 4: the ID embeddings that the towers may use, where they use any."""
+"""The ID embeddings that the towers may use, where they use any."""

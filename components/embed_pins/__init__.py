@@ -1,1 +1,1 @@
-"""Step 7: one shard of the corpus becomes vectors."""
+"""One shard of the corpus becomes vectors."""

@@ -1,1 +1,1 @@
-"""Step 10: the release is measured beside the baselines."""
+"""The release is measured beside the baselines."""

@@ -1,1 +1,1 @@
-"""Step 5: the towers become TorchScript."""
+"""The towers become TorchScript."""

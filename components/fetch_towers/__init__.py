@@ -1,1 +1,1 @@
-"""Step 2 of a refresh: the towers of the release in production."""
+"""The towers of the release in production."""

@@ -1,1 +1,1 @@
-"""Step 2: a source becomes the contract's tables."""
+"""A source becomes the contract's tables."""

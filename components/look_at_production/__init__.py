@@ -1,1 +1,1 @@
-"""Step 3: what is in production."""
+"""What is in production."""

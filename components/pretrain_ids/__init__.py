@@ -1,1 +1,1 @@
-"""Step 3 of ID pre-training: user and pin ids get vectors."""
+"""User and pin ids get vectors."""

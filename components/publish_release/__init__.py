@@ -1,1 +1,1 @@
-"""Step 11: the release becomes one that can be served."""
+"""The release becomes one that can be served."""

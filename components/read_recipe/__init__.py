@@ -1,1 +1,1 @@
-"""Step 1: the recipe, checked and cut into its sections."""
+"""The recipe, checked and cut into its sections."""

@@ -1,1 +1,1 @@
-"""Step 4 of a refresh: all of the log, as the towers in production take it."""
+"""All of the log, as the towers in production take it."""

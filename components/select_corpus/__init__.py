@@ -1,1 +1,1 @@
-"""Step 6: the pins that can be served."""
+"""The pins that can be served."""

@@ -1,1 +1,1 @@
-"""Step 4: the towers are trained."""
+"""The towers are trained."""

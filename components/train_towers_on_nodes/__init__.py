@@ -1,1 +1,1 @@
-"""Step 5, on several nodes: the towers are trained by a TrainJob of Kubeflow Trainer."""
+"""The towers are trained by a TrainJob of Kubeflow Trainer."""
