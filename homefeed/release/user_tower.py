@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from homefeed.features.encoder import CONDITION, FeatureEncoder, HistoryItem, Tensors
+from homefeed.features.encoder import CONDITION, FeatureEncoder, History, Tensors
 from homefeed.release.bundle import Release
 
 
@@ -23,14 +23,14 @@ class UserTower:
     def encode(
         self,
         features: Sequence[Mapping[str, Any]],
-        histories: Sequence[Sequence[HistoryItem]],
+        histories: Sequence[History],
         conditions: Sequence[str | None] | None = None,
     ) -> Tensors:
         """The tower's inputs of B users.
 
         Args:
             features: raw values by column of each user; an absent one is unknown.
-            histories: engagements of each user, most recent first.
+            histories: of each user.
             conditions: the interest that each is asked for, None for none in particular.
 
         Raises:

@@ -204,7 +204,8 @@ class Retriever:
 
 def _stand_in(served: ServedRelease, user: User) -> Recommendations:
     request = user.request
-    exclude = frozenset(user.exclude)
+    rows = np.frombuffer(user.exclude_rows, "<i4").tolist()
+    exclude = frozenset(user.exclude).union(served.pin_ids[row] for row in rows)
     pin_ids = best_popular(served.popular, request.k, request.interests, exclude)
     return Recommendations(
         pins=tuple(Pin(pin_id, None, "popular") for pin_id in pin_ids),
