@@ -77,8 +77,10 @@ def round_robin(
             found.append(pin_id)
             scores.append(score)
             origins.append(source)
-            turns.append((source, candidates))
-            break
+            # A source that is left alone has every turn.
+            if turns or len(found) == k:
+                turns.append((source, candidates))
+                break
     return Hits(tuple(found), tuple(scores), tuple(origins))
 
 

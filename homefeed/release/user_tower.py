@@ -63,6 +63,8 @@ class UserTower:
         inputs = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
         with torch.inference_mode():
             vectors = self._tower(inputs).numpy().astype("<f4", copy=False)
+        if vectors.shape[1] == 1:
+            return list(vectors)
         # The tower gives zeros for clusters that a user has not.
         is_there = vectors.any(axis=2)
         is_there[:, 0] = True

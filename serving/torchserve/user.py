@@ -64,5 +64,8 @@ def embed(tower: UserTower, tensors: Tensors, users: Sequence[User]) -> list[np.
     """
     found = iter(tower.embed(tensors))
     return [
-        np.concatenate([next(found), *(next(found)[:1] for _ in user.conditions)]) for user in users
+        np.concatenate([next(found), *(next(found)[:1] for _ in user.conditions)])
+        if user.conditions
+        else next(found)
+        for user in users
     ]
