@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from homefeed.export.fused import fuse
 from homefeed.export.int8 import Int8Vectors
 from homefeed.features.encoder import HISTORY, HISTORY_ACTIONS, HISTORY_AGES, PADDING_ROW
 from homefeed.towers.model import PIN, USER, TwoTowers
@@ -129,7 +130,7 @@ def round_ids(towers: TwoTowers) -> None:
 
 def plain_user_tower(towers: TwoTowers) -> PlainUserTower:
     """The user tower, ready to be scripted."""
-    own = (_tables(towers, USER), _ids(towers, USER), towers.user, towers.bags[USER])
+    own = (_tables(towers, USER), _ids(towers, USER), fuse(towers.user), towers.bags[USER])
     return PlainUserTower(*own, towers.pooling, towers.has_items).eval()
 
 
