@@ -17,7 +17,7 @@ from homefeed.index.layout import PIN_ID_BYTES, PIN_ID_OFFSETS, load_array
 from homefeed.release.users import USERS, UserSnapshot
 from homefeed.release.write_values import write_values
 
-USERS_AT_ONCE = 20_000
+USERS_AT_ONCE = 10_000
 """For each batch the ids of the whole index are hashed."""
 
 

@@ -58,7 +58,7 @@ def small_encoder() -> FeatureEncoder:
     return msgspec.structs.replace(encoder(history_length=2), vocabularies=vocabularies)
 
 
-@pytest.fixture(params=[1, 20_000])
+@pytest.fixture(params=[1, 10_000])
 def prepared(
     users: Path,
     index: Path,
