@@ -35,7 +35,9 @@ def measure_sizes(title: str, folder: Path) -> Iterator[Record]:
     vectors, approximate = files[VECTORS], files.get(ANN, 0)
     with UserSnapshot.open(release.users) as users:
         num_users = sum(map(len, users.batches(USERS_AT_ONCE)))
-    snapshot = sum(path.stat().st_size for path in release.users.iterdir())
+    assert release.prepared_users is not None, "build the release anew"
+    own = [*release.users.iterdir(), release.prepared_users]
+    snapshot = sum(path.stat().st_size for path in own)
     figures = (
         ("pins", num_pins, ""),
         ("dimensions", dimension, ""),

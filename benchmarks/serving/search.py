@@ -23,7 +23,7 @@ from benchmarks.serving.users import interest_sizes, queries_of, sample_users
 from homefeed.evaluation.results import Record
 from homefeed.index.exact import top_rows
 from homefeed.index.layout import SIGNATURES, VECTORS, load_array
-from homefeed.index.merge import round_robin
+from homefeed.index.merge import Excluded, round_robin
 from homefeed.index.pin_ids import PinIds
 from homefeed.index.postings import Postings
 from homefeed.index.protocol import Query, SearchRequest
@@ -112,7 +112,8 @@ def _measure(
         ENGINE: [lambda query=query: engine.search(query) for query in case.queries],
         SIDECAR: [ask(query) for query in case.queries],
         FAISS: [
-            floor.prepare(vectors_of(query), query.k, len(query.exclude)) for query in case.queries
+            floor.prepare(vectors_of(query), query.k, Excluded.of(query).num_pins)
+            for query in case.queries
         ],
     }
     for searches in ways.values():
@@ -134,7 +135,7 @@ def _measure(
     exact = [
         set(truth.merge(query, *top_rows(truth.vectors, subset.blocks, vectors_of(query), depth)))
         for query in case.queries
-        for depth in [query.k + len(query.exclude)]
+        for depth in [query.k + Excluded.of(query).num_pins]
     ]
     found = {
         ENGINE: [engine.search(query).pin_ids for query in case.queries],
@@ -165,9 +166,7 @@ class _Truth:
         sources = [
             (own[own >= 0], values[own >= 0]) for own, values in zip(rows, scores, strict=True)
         ]
-        hits = round_robin(
-            sources, self._signatures, self._pin_ids, query.k, frozenset(query.exclude)
-        )
+        hits = round_robin(sources, self._signatures, self._pin_ids, query.k, Excluded.of(query))
         return hits.pin_ids
 
 

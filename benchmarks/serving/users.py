@@ -9,7 +9,7 @@ from homefeed.index.postings import Postings, read_interests
 from homefeed.index.protocol import Query
 from homefeed.release.bundle import Release, read_release_manifest
 from homefeed.release.user_tower import UserTower
-from homefeed.release.users import UserSnapshot
+from homefeed.release.users import PreparedUsers, UserSnapshot
 
 K = 20
 SEED = 0
@@ -43,12 +43,14 @@ def queries_of(folder: Path, user_ids: list[str], interests: tuple[str, ...] = (
     release = _open(folder)
     tower = UserTower(release.folder)
     queries = []
-    with UserSnapshot.open(release.users) as users:
-        for user_id in user_ids:
-            record = users.get(user_id)
-            assert record is not None
-            (vectors,) = tower.embed(tower.encode([record.features], [record.history]))
-            queries.append(Query(vectors.tobytes(), K, interests, record.seen))
+    assert release.prepared_users is not None
+    users = PreparedUsers(release.prepared_users)
+    for user_id in user_ids:
+        user = users.get(user_id)
+        assert user is not None
+        (vectors,) = tower.embed(tower.encode([user.features], [user.history]))
+        queries.append(Query(vectors.tobytes(), K, interests, exclude_rows=user.seen_rows))
+    users.close()
     return queries
 
 

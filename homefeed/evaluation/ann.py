@@ -8,7 +8,7 @@ import numpy as np
 from homefeed.evaluation.layout import Metrics
 from homefeed.index.exact import top_rows
 from homefeed.index.layout import SIGNATURES, VECTORS, load_array
-from homefeed.index.merge import round_robin
+from homefeed.index.merge import Excluded, round_robin
 from homefeed.index.pin_ids import PinIds
 from homefeed.index.protocol import Query
 from homefeed.index.search import SearchEngine
@@ -28,10 +28,10 @@ class ExactSearch:
         num_pins, dimension = self._vectors.shape
         vectors = np.frombuffer(query.vectors, "<f4").reshape(-1, dimension)
         # A source gives at most k signatures, each with so many rows, and all excluded pins.
-        depth = query.k * self._most_alike + len(query.exclude)
+        excluded = Excluded.of(query)
+        depth = query.k * self._most_alike + excluded.num_pins
         rows, scores = top_rows(self._vectors, (range(num_pins),), vectors, depth)
         sources = list(zip(rows, scores, strict=True))
-        excluded = frozenset(query.exclude)
         return round_robin(sources, self._signatures, self._pin_ids, query.k, excluded).pin_ids
 
 

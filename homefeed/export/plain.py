@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from homefeed.export.fused import fuse
 from homefeed.export.int8 import Int8Vectors
 from homefeed.features.encoder import HISTORY, HISTORY_ACTIONS, HISTORY_AGES, PADDING_ROW
 from homefeed.towers.model import PIN, USER, TwoTowers
@@ -19,16 +20,17 @@ class PlainTables(nn.Module):
         shared: dict[int, nn.Embedding] = {}
         for weight in tables.values():
             if weight.data_ptr() not in shared:
-                own = nn.Embedding.from_pretrained(weight.clone(), padding_idx=PADDING_ROW)
-                shared[weight.data_ptr()] = own
+                own = weight.clone()
+                # So nothing that is looked up has to be masked, which takes longer than to find it.
+                own[PADDING_ROW] = 0
+                shared[weight.data_ptr()] = nn.Embedding.from_pretrained(own)
         self.tables = nn.ModuleList(shared[weight.data_ptr()] for weight in tables.values())
 
     def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """Looked-up items `[B, V, d]` by name; zeros for padding."""
         found: dict[str, Tensor] = {}
         for place, table in enumerate(self.tables):
-            rows = features[self.names[place]]
-            found[self.names[place]] = table(rows) * _is_there(rows).unsqueeze(2)
+            found[self.names[place]] = table(features[self.names[place]])
         return found
 
 
@@ -105,7 +107,9 @@ class PlainUserTower(nn.Module):
 
 def _pool(items: Tensor, rows: Tensor, pooling: str) -> Tensor:
     """As in training: `items[B, V, d]` to `[B, d]`."""
-    num_there = _is_there(rows).sum(dim=1, keepdim=True).clamp(min=1).to(items.dtype)
+    if rows.size(1) == 1:  # most features are: there is nothing to add up
+        return items.squeeze(1)
+    num_there = rows.count_nonzero(dim=1).clamp(min=1).unsqueeze(1)
     return items.sum(dim=1) / (torch.sqrt(num_there) if pooling == "sqrt" else num_there)
 
 
@@ -126,7 +130,7 @@ def round_ids(towers: TwoTowers) -> None:
 
 def plain_user_tower(towers: TwoTowers) -> PlainUserTower:
     """The user tower, ready to be scripted."""
-    own = (_tables(towers, USER), _ids(towers, USER), towers.user, towers.bags[USER])
+    own = (_tables(towers, USER), _ids(towers, USER), fuse(towers.user), towers.bags[USER])
     return PlainUserTower(*own, towers.pooling, towers.has_items).eval()
 
 

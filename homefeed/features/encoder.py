@@ -36,6 +36,7 @@ FEATURES_FILE = "features.json"
 
 Columns = Mapping[str, Sequence[Any]]
 Tensors = dict[str, np.ndarray]
+HISTORY_TENSORS = (HISTORY, HISTORY_ACTIONS, HISTORY_AGES)
 
 
 class Vocabulary(msgspec.Struct, frozen=True, dict=True):
@@ -66,6 +67,10 @@ class HistoryItem(msgspec.Struct, frozen=True):
     pin_id: str
     action: str
     timestamp: int
+
+
+History = Sequence[HistoryItem] | np.ndarray
+"""Engagements, most recent first, or what `FeatureEncoder.encode_history` made of them."""
 
 
 class TowerInputs(msgspec.Struct, frozen=True):
@@ -147,14 +152,14 @@ class FeatureEncoder(msgspec.Struct, frozen=True, dict=True):
     def encode_users(
         self,
         columns: Columns,
-        histories: Sequence[Sequence[HistoryItem]],
+        histories: Sequence[History],
         conditions: Sequence[str | None] | None = None,
     ) -> Tensors:
         """Encodes B users.
 
         Args:
             columns: raw values by column, B each: the user features.
-            histories: B histories, most recent first; cut to the configured length.
+            histories: B histories; cut to the configured length.
             conditions: the interest that each is asked for, None for no certain one; absent for
                 none at all.
 
@@ -188,22 +193,27 @@ class FeatureEncoder(msgspec.Struct, frozen=True, dict=True):
         ]
         return np.array(found, np.int64)[:, None]
 
-    def encode_histories(self, histories: Sequence[Sequence[HistoryItem]]) -> Tensors:
+    def encode_histories(self, histories: Sequence[History]) -> Tensors:
         """History's pins, actions and ages, int64 [B, length] each, of B histories."""
-        shape = (len(histories), self.config.history.length)
-        pins, actions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        ages = np.zeros(shape, np.int64)
-        pin_rows, action_rows = self.vocabularies[Column.PIN_ID].rows, self.actions.rows
+        tensors = np.zeros((3, len(histories), self.config.history.length), np.int64)
         for row, history in enumerate(histories):
-            kept = history[: shape[1]]
-            pins[row, : len(kept)] = [
-                pin_rows.get(item.pin_id, OUT_OF_VOCABULARY_ROW) for item in kept
-            ]
-            actions[row, : len(kept)] = [
-                action_rows.get(item.action, OUT_OF_VOCABULARY_ROW) for item in kept
-            ]
-            ages[row, : len(kept)] = age_buckets(np.array([item.timestamp for item in kept]))
-        return {HISTORY: pins, HISTORY_ACTIONS: actions, HISTORY_AGES: ages}
+            encoded = history if isinstance(history, np.ndarray) else self.encode_history(history)
+            tensors[:, row, : encoded.shape[1]] = encoded
+        return dict(zip(HISTORY_TENSORS, tensors, strict=True))
+
+    def encode_history(self, history: Sequence[HistoryItem]) -> np.ndarray:
+        """Rows of a history's pins and actions and buckets of its ages, int64 [3, items].
+
+        Args:
+            history: most recent first; cut to the configured length.
+        """
+        kept = history[: self.config.history.length]
+        pins, actions = self.vocabularies[Column.PIN_ID].rows, self.actions.rows
+        encoded = np.zeros((3, len(kept)), np.int64)
+        encoded[0] = [pins.get(item.pin_id, OUT_OF_VOCABULARY_ROW) for item in kept]
+        encoded[1] = [actions.get(item.action, OUT_OF_VOCABULARY_ROW) for item in kept]
+        encoded[2] = age_buckets(np.array([item.timestamp for item in kept]))
+        return encoded
 
     def scale_lengths(self, lengths: np.ndarray) -> np.ndarray:
         """History lengths [B] as the tower's first number, float32 [B, 1] in [0, 1]."""

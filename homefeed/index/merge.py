@@ -1,15 +1,42 @@
 """Several sources' candidates become one list: equal turns, nothing twice."""
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from homefeed.index.pin_ids import PinIds
-from homefeed.index.protocol import Hits
+from homefeed.index.protocol import Hits, Query
 
 Candidates = tuple[np.ndarray, np.ndarray]
 """One source's rows int64 [M] and scores float32 [M], best first."""
+
+
+class Excluded(NamedTuple):
+    """Pins that must not come back, by id and by row of the index."""
+
+    pin_ids: frozenset[str] = frozenset()
+    rows: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, query: Query) -> "Excluded":
+        """Those of a query.
+
+        Raises:
+            ValueError: `exclude_rows` ends within a row.
+        """
+        if len(query.exclude_rows) % 4:
+            raise ValueError(
+                f"exclude_rows holds {len(query.exclude_rows)} bytes; each row is an int32 of 4"
+            )
+        rows = np.frombuffer(query.exclude_rows, "<i4")
+        return cls(frozenset(query.exclude), frozenset(rows.tolist()))
+
+    @property
+    def num_pins(self) -> int:
+        """Most pins of an index that these are."""
+        return len(self.pin_ids) + len(self.rows)
 
 
 def round_robin(
@@ -17,11 +44,11 @@ def round_robin(
     signatures: np.ndarray,
     pin_ids: PinIds,
     k: int,
-    exclude: Collection[str],
+    excluded: Excluded,
 ) -> Hits:
     """Takes each source's best remaining candidate in turn until there are k.
 
-    A candidate is passed over when its id is excluded or its signature is already taken, so no
+    A candidate is passed over when it is excluded or its signature is already taken, so no
     turn is lost to it.
 
     Args:
@@ -29,7 +56,7 @@ def round_robin(
         signatures: canonical signature of each row, int32 [num_pins].
         pin_ids: id of each row.
         k: most pins to return.
-        exclude: ids that must not come back.
+        excluded: what must not come back.
     """
     found: list[str] = []
     scores: list[float] = []
@@ -42,14 +69,18 @@ def round_robin(
     while turns and len(found) < k:
         source, candidates = turns.popleft()
         for row, score, signature in candidates:
-            if signature in taken or (pin_id := pin_ids[row]) in exclude:
+            if signature in taken or row in excluded.rows:
+                continue
+            if (pin_id := pin_ids[row]) in excluded.pin_ids:
                 continue
             taken.add(signature)
             found.append(pin_id)
             scores.append(score)
             origins.append(source)
-            turns.append((source, candidates))
-            break
+            # A source that is left alone has every turn.
+            if turns or len(found) == k:
+                turns.append((source, candidates))
+                break
     return Hits(tuple(found), tuple(scores), tuple(origins))
 
 

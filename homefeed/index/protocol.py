@@ -3,13 +3,14 @@
 import msgspec
 
 
-class Query(msgspec.Struct, frozen=True):
+class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The search of one user: all of their vectors together.
 
     `vectors` is float32 little-endian [num_vectors, dimension], row-major. Empty `interests` is
-    no filter; several are a union. `exclude` are pin ids that must not come back. `row_interests`
-    is empty, or has a name for each row of `vectors`: the row finds pins of that interest alone,
-    whatever `interests` says; a row with "", which no interest is called, keeps to `interests`.
+    no filter; several are a union. `exclude` are pin ids that must not come back, `exclude_rows`
+    the same by rows of the index, int32 little-endian. `row_interests` is empty, or has a name for
+    each row of `vectors`: the row finds pins of that interest alone, whatever `interests` says; a
+    row with "", which no interest is called, keeps to `interests`.
     """
 
     vectors: bytes
@@ -17,13 +18,15 @@ class Query(msgspec.Struct, frozen=True):
     interests: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     row_interests: tuple[str, ...] = ()
+    exclude_rows: bytes = b""
 
 
 class SearchRequest(msgspec.Struct, frozen=True):
     """A batch of queries for one embedding space.
 
     `index_version` is the release that must answer, "" the one that is current: users, pins and
-    what they have seen are of one release, so another's index would not do.
+    what they have seen are of one release, so another's index would not do. Queries that exclude
+    rows must name it.
     """
 
     embedding_space: str

@@ -1,6 +1,6 @@
 """The search engine: k pins for a user's vectors, exact under every filter."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from homefeed.contracts import read_manifest
 from homefeed.index.approximate import ApproximateIndex, Effort
 from homefeed.index.candidates import CandidateSearch, Part, Strategy
 from homefeed.index.layout import ANN, INDEX, SIGNATURES, VECTORS, load_array
-from homefeed.index.merge import Candidates, round_robin
+from homefeed.index.merge import Candidates, Excluded, round_robin
 from homefeed.index.pin_ids import PinIds
 from homefeed.index.plan import Plan
 from homefeed.index.postings import Codes, Postings
@@ -54,7 +54,7 @@ class _Search(NamedTuple):
     """A checked query; its vectors are in `parts`, by filter."""
 
     k: int
-    exclude: frozenset[str]
+    excluded: Excluded
     parts: dict[Codes, Part]
 
 
@@ -180,26 +180,25 @@ class SearchEngine:
         """A query whose vectors [K, D] fit, by the filters of its vectors.
 
         Raises:
-            ValueError: no pin has an interest that is asked for.
+            ValueError: no pin has an interest that is asked for, or the excluded rows are none.
         """
-        exclude = frozenset(query.exclude)
+        excluded = Excluded.of(query)
         codes = self._postings.codes(query.interests)
         rows: dict[Codes, list[int]] = {}
         for row, name in enumerate(query.row_interests or [""] * len(vectors)):
             own = self._postings.codes((name,), "row_interests") if name else codes
             rows.setdefault(own, []).append(row)
-        depth = self._depth(query.k, exclude)
+        depth = self._depth(query.k + excluded.num_pins)
         parts = {
             # To pick rows is to copy them.
             own: Part(at, vectors if len(rows) == 1 else vectors[at], query.k, depth)
             for own, at in rows.items()
         }
-        return _Search(query.k, exclude, parts)
+        return _Search(query.k, excluded, parts)
 
-    def _depth(self, k: int, exclude: Collection[str]) -> int:
-        """Candidates a vector needs to be left with k: exactly, where all signatures differ."""
-        depth = k + len(exclude)
-        return depth if self.details.num_signatures == self.details.num_pins else 2 * depth
+    def _depth(self, num_pins: int) -> int:
+        """Candidates that hold so many signatures: exactly, where all signatures differ."""
+        return num_pins if self.details.num_signatures == self.details.num_pins else 2 * num_pins
 
     def _answer(self, searches: dict[int, _Search]) -> dict[int, Hits]:
         hits: dict[int, Hits] = {}
@@ -226,7 +225,7 @@ class SearchEngine:
         for part in search.parts.values():
             found.update(zip(part.rows, part.candidates, strict=True))
         in_order = [found[row] for row in range(len(found))]
-        return round_robin(in_order, self._signatures, self._pin_ids, search.k, search.exclude)
+        return round_robin(in_order, self._signatures, self._pin_ids, search.k, search.excluded)
 
     @classmethod
     def load(cls, folder: Path) -> "SearchEngine":

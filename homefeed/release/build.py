@@ -29,11 +29,13 @@ from homefeed.release.bundle import (
     INDEX_FOLDER,
     MODEL_STORE_FOLDER,
     POPULAR_FILE,
+    PREPARED_USERS_FILE,
     RELEASE,
     USERS_FOLDER,
     Popular,
     ReleaseManifest,
 )
+from homefeed.release.prepare_users import prepare_users
 from homefeed.release.users import USERS
 
 NUM_POPULAR = 1000
@@ -89,6 +91,8 @@ def build_release(
     for name, folder in folders.items():
         shutil.copytree(folder, output / name)
     (output / POPULAR_FILE).write_bytes(msgspec.json.encode(_popular(corpus)))
+    encoder = FeatureEncoder.load(exported / FEATURES_FILE)
+    prepare_users(users, index, encoder, output / PREPARED_USERS_FILE)
 
     inputs = {
         EXPORTED_TOWERS: towers.fingerprint,

@@ -4,6 +4,7 @@
     user_tower.pt    pin_tower.pt    features.json
     index/           the search index
     users/           the users' snapshot
+    prepared_users.mdb   the same by rows of this release's index and vocabularies
     popular.json     what is answered when the search cannot be
     model-store/     what TorchServe loads
 
@@ -28,6 +29,7 @@ from homefeed.contracts import (
 RELEASE = "release"
 """Kind of the artifact."""
 POPULAR_FILE = "popular.json"
+PREPARED_USERS_FILE = "prepared_users.mdb"
 INDEX_FOLDER = "index"
 USERS_FOLDER = "users"
 MODEL_STORE_FOLDER = "model-store"
@@ -97,6 +99,12 @@ class Release:
     def users(self) -> Path:
         """Folder of the users' snapshot."""
         return self.folder / USERS_FOLDER
+
+    @property
+    def prepared_users(self) -> Path | None:
+        """The same users, prepared; None in earlier releases, which have none."""
+        is_there = PREPARED_USERS_FILE in self.manifest.files
+        return self.folder / PREPARED_USERS_FILE if is_there else None
 
     @property
     def model_store(self) -> Path:

@@ -12,7 +12,7 @@ from homefeed.features.encoder import (
     CONDITION,
     FEATURES_FILE,
     FeatureEncoder,
-    HistoryItem,
+    History,
     Tensors,
 )
 
@@ -35,14 +35,14 @@ class UserTower:
     def encode(
         self,
         features: Sequence[Mapping[str, Any]],
-        histories: Sequence[Sequence[HistoryItem]],
+        histories: Sequence[History],
         conditions: Sequence[str | None] | None = None,
     ) -> Tensors:
         """The tower's inputs of B users.
 
         Args:
             features: raw values by column of each user; an absent one is unknown.
-            histories: engagements of each user, most recent first.
+            histories: of each user.
             conditions: the interest that each is asked for, None for none in particular.
 
         Raises:
@@ -75,6 +75,8 @@ class UserTower:
         inputs = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
         with torch.inference_mode():
             vectors = self._tower(inputs).numpy().astype("<f4", copy=False)
+        if vectors.shape[1] == 1:
+            return list(vectors)
         # The tower gives zeros for clusters that a user has not.
         is_there = vectors.any(axis=2)
         is_there[:, 0] = True
@@ -94,5 +96,6 @@ class UserTower:
         """
         found = iter(self.embed(tensors))
         return [
-            np.concatenate([next(found), *(next(found)[:1] for _ in own)]) for own in conditions
+            np.concatenate([next(found), *(next(found)[:1] for _ in own)]) if own else next(found)
+            for own in conditions
         ]

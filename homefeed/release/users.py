@@ -2,6 +2,7 @@
 
 `users.mdb` holds what is known of each user; `duplicates.mdb`, where the log has any, the items of
 pins that others stand for. A release speaks of items alone, so ids from outside go through it.
+Beside the snapshot a release holds its users prepared for serving, by rows of its own.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ import lmdb
 import msgspec
 
 from homefeed.contracts import read_manifest
-from homefeed.features.users import UserRecord
+from homefeed.features.users import PreparedUser, UserRecord
 
 USERS = "users"
 """Kind of the artifact."""
@@ -28,6 +29,7 @@ HASHED_KEY = b"\xff"
 """Begins the key of an id that LMDB cannot hold; no UTF-8 text has this byte."""
 
 _decoder = msgspec.msgpack.Decoder(UserRecord)
+_prepared_decoder = msgspec.msgpack.Decoder(PreparedUser)
 
 
 class UserStore(Protocol):
@@ -109,6 +111,24 @@ class UserSnapshot:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class PreparedUsers:
+    """Users of a release by id, prepared for serving; safe to use from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Maps the file."""
+        self._environment = _map(path)
+
+    def get(self, user_id: str) -> PreparedUser | None:
+        """What is known of a user; None for a user that the snapshot does not hold."""
+        with self._environment.begin(buffers=True) as transaction:
+            value = transaction.get(key_of(user_id))
+            return None if value is None else _prepared_decoder.decode(value)
+
+    def close(self) -> None:
+        """Unmaps the file; no thread may be reading."""
+        self._environment.close()
 
 
 def _map(path: Path) -> lmdb.Environment:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import lmdb
 import msgspec
 import pyarrow as pa
 from ibis import _
@@ -19,11 +18,11 @@ from homefeed.release.known_users import known_events, read_records
 from homefeed.release.users import DUPLICATES_FILE as SNAPSHOT_DUPLICATES_FILE
 from homefeed.release.users import USERS, key_of
 from homefeed.release.users import USERS_FILE as SNAPSHOT_FILE
+from homefeed.release.write_values import write_values
 
 EVENTS_AT_ONCE = 5_000_000
 """Users are taken in parts of about so many events: lists are held in memory."""
 DUPLICATES_AT_ONCE = 50_000
-FIRST_MAP_BYTES = 1 << 26
 
 
 def write_user_snapshot(dataset: Path, output: Path) -> Manifest:
@@ -45,11 +44,11 @@ def write_user_snapshot(dataset: Path, output: Path) -> Manifest:
     output.mkdir(parents=True, exist_ok=True)
     with open_engine(output) as engine:
         records = _records(engine, dataset, encoder, serving_time)
-        num_users = _write(output / SNAPSHOT_FILE, records)
+        num_users = write_values(output / SNAPSHOT_FILE, records)
         duplicates = engine.read(dataset / DUPLICATES_FILE)
         if duplicates.count().execute():
             pairs = engine.batches(duplicates, DUPLICATES_AT_ONCE)
-            _write(output / SNAPSHOT_DUPLICATES_FILE, map(_pairs, pairs))
+            write_values(output / SNAPSHOT_DUPLICATES_FILE, map(_pairs, pairs))
     return write_manifest(
         output,
         Manifest(
@@ -68,7 +67,7 @@ def write_user_snapshot(dataset: Path, output: Path) -> Manifest:
 
 def _records(
     engine: Engine, dataset: Path, encoder: FeatureEncoder, as_of: int
-) -> Iterator[list[tuple[str, bytes]]]:
+) -> Iterator[list[tuple[bytes, bytes]]]:
     """Users with what is known of them, in batches; memory follows the batch, not the log."""
     packer = msgspec.msgpack.Encoder()
     users = engine.read(dataset / USERS_FILE)
@@ -79,39 +78,13 @@ def _records(
             chosen = users.filter(_[USER_INDEX] % num_parts == part)
             of_part = events.filter(_[USER_INDEX] % num_parts == part)
             for records in read_records(engine, chosen, of_part, encoder, as_of):
-                yield [(user_id, packer.encode(record)) for user_id, record in records]
+                yield [(key_of(user_id), packer.encode(record)) for user_id, record in records]
                 progress.update(len(records))
 
 
-def _pairs(batch: pa.RecordBatch) -> list[tuple[str, bytes]]:
+def _pairs(batch: pa.RecordBatch) -> list[tuple[bytes, bytes]]:
     items = batch[ITEM_ID].to_pylist()
     return [
-        (pin_id, item_id.encode())
+        (key_of(pin_id), item_id.encode())
         for pin_id, item_id in zip(batch[Column.PIN_ID].to_pylist(), items, strict=True)
     ]
-
-
-def _write(path: Path, batches: Iterator[list[tuple[str, bytes]]]) -> int:
-    """Writes an LMDB file of values by id; returns how many."""
-    num_written = 0
-    # sync: the manifest, written last, says that the file is whole.
-    with lmdb.open(
-        str(path), subdir=False, lock=False, map_size=FIRST_MAP_BYTES, sync=False
-    ) as environment:
-        for batch in batches:
-            _put(environment, [(key_of(own_id), value) for own_id, value in batch])
-            num_written += len(batch)
-        environment.sync(True)
-    return num_written
-
-
-def _put(environment: lmdb.Environment, items: list[tuple[bytes, bytes]]) -> None:
-    """Puts a batch in one transaction, in a larger map where it does not fit."""
-    while True:
-        try:
-            with environment.begin(write=True) as transaction:
-                for key, value in items:
-                    transaction.put(key, value)
-            return
-        except lmdb.MapFullError:
-            environment.set_mapsize(2 * environment.info()["map_size"])

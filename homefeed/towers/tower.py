@@ -159,7 +159,9 @@ class UserTower(nn.Module):
             vectors = self.crossing(own.flatten(0, 1)).unflatten(0, shape)
         if self.normalise:
             vectors = nn.functional.normalize(vectors, dim=2)
-        return vectors * is_used.unsqueeze(2), is_used
+        if self.interests is not None:
+            vectors = vectors * is_used.unsqueeze(2)
+        return vectors, is_used
 
 
 class PinTower(nn.Module):

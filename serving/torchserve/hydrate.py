@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from homefeed.contracts import Column
-from homefeed.features.encoder import HistoryItem
-from homefeed.features.users import UserRecord
+from homefeed.features.encoder import History, HistoryItem
+from homefeed.features.users import PreparedUser, UserRecord
 from homefeed.index.postings import read_interests
 from homefeed.release.bundle import Release
 from homefeed.release.user_tower import UserTower
-from homefeed.release.users import UserSnapshot
+from homefeed.release.users import PreparedUsers, UserSnapshot
 from serving.torchserve.conditions import choose_conditions
 from serving.torchserve.metrics import Metrics
-from serving.torchserve.protocol import UserFeatures
 from serving.torchserve.request import CheckedRequest, InvalidRequest, RequestParser
 from serving.torchserve.settings import HandlerSettings
 from serving.torchserve.user import User
@@ -32,8 +33,13 @@ class Hydrator:
             tower.encoder.config.user, self._interests, release.is_conditional
         )
         redis = open_redis(settings.redis, tower)
+        prepared = release.prepared_users
         self._users = UserLookup(
-            UserSnapshot.open(release.users), redis, settings.redis.max_age_seconds, metrics
+            UserSnapshot.open(release.users),
+            None if prepared is None else PreparedUsers(prepared),
+            redis,
+            settings.redis.max_age_seconds,
+            metrics,
         )
 
     @property
@@ -69,17 +75,21 @@ class Hydrator:
         """What is asked by and known of one user, in the release's items."""
         request, features, given_history = asked
         record = known.record or UNKNOWN_USER
-        history, item_of = record.history, self._users.item_of
+        item_of = self._users.item_of
+        history: History = record.history
         if given_history is not None:
             history = tuple(
                 HistoryItem(item_of(entry.pin_id), entry.action, entry.timestamp or 0)
                 for entry in given_history
             )
-        exclude = tuple(map(item_of, request.exclude))
+        exclude, exclude_rows = tuple(map(item_of, request.exclude)), b""
         if not request.include_seen:
-            exclude += record.seen
-            # The snapshot's history is part of what was seen; others' may not be.
-            if given_history is not None or known.source != UserFeatures.SNAPSHOT:
+            if isinstance(record, PreparedUser):
+                exclude_rows = record.seen_rows
+            else:
+                exclude += record.seen
+            # A prepared history is part of what was seen; others may not be.
+            if not isinstance(history, np.ndarray):
                 exclude += tuple(item.pin_id for item in history)
         own_interests = {
             Column.FOLLOWED_INTERESTS: record.followed_interests,
@@ -88,4 +98,12 @@ class Hydrator:
         conditions = choose_conditions(
             request, own_interests | features, self._interests, self._max_conditions
         )
-        return User(request, record.features | features, history, exclude, known.source, conditions)
+        return User(
+            request,
+            record.features | features,
+            history,
+            exclude,
+            known.source,
+            conditions,
+            exclude_rows,
+        )

@@ -10,7 +10,8 @@ import os
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter as Counts
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -113,9 +114,10 @@ class Metrics:
         finally:
             self._stages[stage].observe(time.perf_counter() - started)
 
-    def count_request(self, outcome: str) -> None:
-        """Counts one request by how it was answered."""
-        self._requests[outcome].inc()
+    def count_requests(self, outcomes: Iterable[str]) -> None:
+        """Counts requests by how they were answered."""
+        for outcome, number in Counts(outcomes).items():
+            self._requests[outcome].inc(number)
 
     def count_failure(self, reason: Reason) -> None:
         """Counts one batch that the sidecar did not answer."""
@@ -125,9 +127,10 @@ class Metrics:
         """Counts one batch that Redis did not answer."""
         self._redis_failures[reason].inc()
 
-    def count_user(self, source: UserFeatures) -> None:
-        """Counts one request by where what is known of its user comes from."""
-        self._users[source].inc()
+    def count_users(self, sources: Iterable[UserFeatures]) -> None:
+        """Counts requests by where what is known of their users comes from."""
+        for source, number in Counts(sources).items():
+            self._users[source].inc(number)
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):

@@ -118,7 +118,7 @@ class RequestParser:
         )
         # Parsers differ in which of two equal names they take: the caller may mean the other one.
         # It comes last, when nothing is left in the body that could take this slow parser long.
-        json.loads(body, object_pairs_hook=_refuse_doubled)
+        _strict_decoder.decode(body.decode(errors="surrogatepass"))
         return checked
 
     def _check_interests(self, field: str, interests: Collection[str]) -> None:
@@ -187,6 +187,9 @@ def _refuse_doubled(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         doubled = next(name for name in members if names.count(name) > 1)
         raise InvalidRequest(doubled, "is there more than once; send it once")
     return members
+
+
+_strict_decoder = json.JSONDecoder(object_pairs_hook=_refuse_doubled)
 
 
 def _sort(history: tuple[HistoryEntry, ...] | None) -> tuple[HistoryEntry, ...] | None:

@@ -94,8 +94,7 @@ class Retriever:
         with self._metrics.timed("total"):
             self._releases.take_prepared()
             answers = self._answer(bodies, MAX_SWITCHES)
-        for answer in answers:
-            self._count(answer)
+        self._count(answers)
         return answers
 
     def close(self) -> None:
@@ -192,19 +191,24 @@ class Retriever:
             user_features=user.source,
         )
 
-    def _count(self, answer: Answer) -> None:
-        if isinstance(answer, InvalidRequest):
-            self._metrics.count_request("invalid")
-            return
-        self._metrics.count_request("degraded" if answer.degraded else "ok")
-        if answer.cold_start:
-            self._metrics.cold_starts.inc()
-        self._metrics.count_user(answer.user_features)
+    def _count(self, answers: Sequence[Answer]) -> None:
+        self._metrics.count_requests(map(_outcome, answers))
+        valid = [answer for answer in answers if isinstance(answer, Recommendations)]
+        if num_cold := sum(answer.cold_start for answer in valid):
+            self._metrics.cold_starts.inc(num_cold)
+        self._metrics.count_users(answer.user_features for answer in valid)
+
+
+def _outcome(answer: Answer) -> str:
+    if isinstance(answer, InvalidRequest):
+        return "invalid"
+    return "degraded" if answer.degraded else "ok"
 
 
 def _stand_in(served: ServedRelease, user: User) -> Recommendations:
     request = user.request
-    exclude = frozenset(user.exclude)
+    rows = np.frombuffer(user.exclude_rows, "<i4").tolist()
+    exclude = frozenset(user.exclude).union(served.pin_ids[row] for row in rows)
     pin_ids = best_popular(served.popular, request.k, request.interests, exclude)
     return Recommendations(
         pins=tuple(Pin(pin_id, None, "popular") for pin_id in pin_ids),

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from homefeed.index.pin_ids import PinIds
 from homefeed.release.bundle import Popular, Release, read_release_manifest
 from homefeed.release.refresh import check_refresh
 from serving.release_folder import ReleaseFolder
@@ -27,6 +28,8 @@ class ServedRelease:
     def __init__(self, release: Release, make_hydrator: Callable[[Release], Hydrator]) -> None:
         self.manifest = release.manifest
         self.popular: Popular = release.popular()
+        self.pin_ids = PinIds.load(release.index)
+        """Of the rows of its index."""
         # Last: it maps files, which stay mapped where what comes after it fails.
         self.hydrator = make_hydrator(release)
 

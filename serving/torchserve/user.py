@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from homefeed.features.encoder import HistoryItem, Tensors
+from homefeed.features.encoder import History, Tensors
 from homefeed.index.protocol import Query
 from homefeed.release.user_tower import UserTower
 from serving.torchserve.protocol import Request, UserFeatures
@@ -14,15 +14,17 @@ from serving.torchserve.protocol import Request, UserFeatures
 class User(NamedTuple):
     """A request with what is known of its user, and the interests to ask for by themselves.
 
-    `exclude` are pins that must not come back; it may name one twice.
+    `exclude` are pins that must not come back, `exclude_rows` the same by rows of the release's
+    index, int32; a pin may be named twice.
     """
 
     request: Request
     features: dict[str, Any]
-    history: tuple[HistoryItem, ...]
+    history: History
     exclude: tuple[str, ...]
     source: UserFeatures
     conditions: tuple[str, ...] = ()
+    exclude_rows: bytes = b""
 
     @property
     def cold_start(self) -> bool:
@@ -38,6 +40,7 @@ class User(NamedTuple):
             self.request.interests,
             self.exclude,
             ("",) * num_own + self.conditions if self.conditions else (),
+            self.exclude_rows,
         )
 
     def sources(self, vectors: np.ndarray) -> list[str]:

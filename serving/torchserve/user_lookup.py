@@ -8,10 +8,10 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from homefeed.features.users import UserRecord
+from homefeed.features.users import PreparedUser, UserRecord
 from homefeed.release.redis_users import Reason, RedisUsers, RedisUsersError, UnusableRecord
 from homefeed.release.user_tower import UserTower
-from homefeed.release.users import UserSnapshot
+from homefeed.release.users import PreparedUsers, UserSnapshot
 from serving.torchserve.metrics import Metrics
 from serving.torchserve.protocol import UserFeatures
 from serving.torchserve.settings import RedisSettings
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 class KnownUser(NamedTuple):
     """What is known of a user, and where from; no record where nobody knows them."""
 
-    record: UserRecord | None
+    record: UserRecord | PreparedUser | None
     source: UserFeatures
 
 
@@ -39,6 +39,7 @@ class UserLookup:
     def __init__(
         self,
         snapshot: UserSnapshot,
+        prepared: PreparedUsers | None,
         redis: RedisUsers | None,
         max_age_seconds: int,
         metrics: Metrics,
@@ -48,12 +49,14 @@ class UserLookup:
 
         Args:
             snapshot: the release's.
+            prepared: its users as they are taken instead; None where the release has none.
             redis: fresher records; None for none.
             max_age_seconds: after which a record of Redis is stale; 0 for never.
             metrics: count what goes wrong.
             now: Unix seconds.
         """
         self._snapshot = snapshot
+        self._prepared = prepared
         self._redis = redis
         self._max_age_seconds = max_age_seconds
         self._metrics = metrics
@@ -72,6 +75,8 @@ class UserLookup:
     def close(self) -> None:
         """Closes the stores."""
         self._snapshot.close()
+        if self._prepared is not None:
+            self._prepared.close()
         if self._redis is not None:
             self._redis.close()
 
@@ -85,7 +90,7 @@ class UserLookup:
             held = self._of_items(held)
         if held is not None and not self._is_stale(held):
             return KnownUser(held, UserFeatures.FRESH)
-        record = self._snapshot.get(user_id)
+        record = (self._prepared or self._snapshot).get(user_id)
         if held is not None:
             is_later = record is not None and record.as_of > held.as_of
             return KnownUser(record if is_later else held, UserFeatures.STALE)

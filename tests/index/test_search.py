@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from homefeed.index.build import build_index
 from homefeed.index.candidates import Strategy
 from homefeed.index.config import IndexConfig
+from homefeed.index.postings import primary_order
 from homefeed.index.protocol import Hits, Query
 from homefeed.index.search import SearchEngine
 from tests.index.artifacts import write_asking_users, write_corpus, write_embeddings
@@ -56,7 +58,9 @@ def vectors_of(corpus: Corpus, query: Query) -> np.ndarray:
 
 def eligible(corpus: Corpus, query: Query) -> list[list[int]]:
     """The pins that each vector may find."""
-    excluded = set(query.exclude)
+    order = primary_order(corpus.interests)
+    rows = np.frombuffer(query.exclude_rows, "<i4")
+    excluded = set(query.exclude) | {f"p{order[row]}" for row in rows if row < len(order)}
     names = query.row_interests or [""] * len(vectors_of(corpus, query))
     wanted = [{name} if name else set(query.interests) for name in names]
     return [
@@ -106,14 +110,26 @@ def check_guarantees(corpus: Corpus, query: Query, hits: Hits) -> None:
 
 def queries(num_pins: int, dimension: int, max_k: int) -> st.SearchStrategy[Query]:
     def make(
-        seed: int, rows: Sequence[str], by_row: bool, k: int, interests: Sequence[str], share: float
+        seed: int,
+        rows: Sequence[str],
+        by_row: bool,
+        k: int,
+        interests: Sequence[str],
+        shares: tuple[float, float],
     ) -> Query:
         rng = np.random.default_rng(seed)
         vectors = rng.standard_normal((len(rows), dimension), np.float32)
-        excluded = np.flatnonzero(rng.random(num_pins) < share)
-        exclude = (*(f"p{place}" for place in excluded), "unknown")
+        by_id, excluded_rows = (np.flatnonzero(rng.random(num_pins) < share) for share in shares)
+        exclude = (*(f"p{place}" for place in by_id), "unknown")
         row_interests = tuple(rows) if by_row else ()
-        return Query(vectors.tobytes(), k, tuple(interests), exclude, row_interests)
+        return Query(
+            vectors.tobytes(),
+            k,
+            tuple(interests),
+            exclude,
+            row_interests,
+            excluded_rows.astype("<i4").tobytes(),
+        )
 
     return st.builds(
         make,
@@ -122,7 +138,7 @@ def queries(num_pins: int, dimension: int, max_k: int) -> st.SearchStrategy[Quer
         st.booleans(),
         st.integers(1, max_k),
         st.lists(st.sampled_from(NAMES), max_size=3),
-        st.sampled_from([0.0, 0.1, 0.9, 1.0]),
+        st.tuples(*[st.sampled_from([0.0, 0.1, 0.9, 1.0])] * 2),
     )
 
 
@@ -165,7 +181,7 @@ def test_any_small_corpus_equals_brute_force(
     engine = build(tmp_path_factory.mktemp("small"), corpus, IndexConfig())
     known = tuple(name for name in query.interests if name in engine.interests)
     rows = tuple(name if name in engine.interests else "" for name in query.row_interests)
-    query = Query(query.vectors, query.k, known, query.exclude, rows)
+    query = msgspec.structs.replace(query, interests=known, row_interests=rows)
     expected = brute_force(corpus, query)
     hits = engine.search(query)
     check_guarantees(corpus, query, hits)
@@ -323,6 +339,10 @@ def test_threads_get_what_one_thread_gets(ivf: tuple[Corpus, SearchEngine]) -> N
         (Query(bytes(32), 0), r"queries\[1\].k=0 must be at least 1"),
         (Query(b"", 5), r"queries\[1\].vectors holds 0 bytes.*32 bytes each"),
         (Query(bytes(33), 5), r"queries\[1\].vectors holds 33 bytes"),
+        (
+            Query(bytes(32), 5, exclude_rows=b"123456"),
+            r"queries\[1\].exclude_rows holds 6 bytes; each row is an int32 of 4",
+        ),
         (Query(np.full(8, np.nan, np.float32).tobytes(), 5), "not finite"),
         (
             Query(bytes(32), 5, ("art", "chess")),

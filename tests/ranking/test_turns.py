@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from homefeed.index.merge import round_robin
+from homefeed.index.merge import Excluded, round_robin
 from homefeed.index.pin_ids import PinIds
 from homefeed.ranking.metrics import NO_PIN
 from homefeed.ranking.turns import take_turns
@@ -23,7 +23,7 @@ def test_turns_are_those_of_serving(tmp_path: Path) -> None:
     merged = take_turns(lists, is_used, num_pins, k)
     for user in range(num_users):
         sources = [(own, np.zeros(k, np.float32)) for own in lists[user][is_used[user]]]
-        hits = round_robin(sources, np.arange(num_pins, dtype=np.int32), pin_ids, k, ())
+        hits = round_robin(sources, np.arange(num_pins, dtype=np.int32), pin_ids, k, Excluded())
         assert merged[user].tolist() == [int(pin) for pin in hits.pin_ids]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from homefeed.features.encoder import FEATURES_FILE, HistoryItem
 from homefeed.features.users import UserRecord
-from homefeed.release import known_users, write_users
+from homefeed.release import known_users, write_users, write_values
 from homefeed.release.users import UserSnapshot, key_of
 from homefeed.release.write_users import write_user_snapshot
 from tests.index.artifacts import SERVING_TIME, encoder, write_dataset
@@ -137,7 +137,7 @@ def test_parts_and_growing_maps_change_nothing(
     whole = write_user_snapshot(dataset, tmp_path / "whole")
     monkeypatch.setattr(write_users, "EVENTS_AT_ONCE", 500)
     monkeypatch.setattr(known_users, "USERS_AT_ONCE", 20)
-    monkeypatch.setattr(write_users, "FIRST_MAP_BYTES", 1 << 15)
+    monkeypatch.setattr(write_values, "FIRST_MAP_BYTES", 1 << 15)
     parts = write_user_snapshot(dataset, tmp_path / "parts")
     assert parts.details == whole.details
     with (

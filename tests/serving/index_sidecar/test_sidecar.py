@@ -122,6 +122,14 @@ def test_a_refused_query_is_told_why_and_the_others_are_answered(
         (msgspec.msgpack.encode([SPACE, []]), 400, "malformed", "Expected `object`"),
         (
             msgspec.msgpack.encode(
+                {"embedding_space": SPACE, "queries": [{"vectors": b"", "k": 1, "never": b""}]}
+            ),
+            400,
+            "malformed",
+            "unknown field `never`",
+        ),
+        (
+            msgspec.msgpack.encode(
                 {"embedding_space": SPACE, "queries": [{"vectors": b"", "k": "1"}]}
             ),
             400,

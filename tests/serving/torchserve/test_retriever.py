@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from homefeed.release.bundle import PREPARED_USERS_FILE
 from serving.torchserve.metrics import Metrics
 from serving.torchserve.protocol import Recommendations
 from serving.torchserve.request import MAX_BODY_BYTES, InvalidRequest
 from serving.torchserve.retriever import Answer, Retriever
 from serving.torchserve.sidecar_client import SidecarClient
 from tests.serving.sidecar_process import running
-from tests.serving.small_release import READER, SmallRelease
+from tests.serving.small_release import COPY, READER, SmallRelease, sign_release
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +109,27 @@ def test_a_user_without_a_vector_costs_the_neighbours_nothing(
     assert value(metrics, "requests_total", outcome="degraded") == 1
     alone = retriever.retrieve([body(k=2, features=overflow)])
     assert pin_ids(alone[0]) == small_release.popular(2, exclude=READER)
+
+
+def test_an_earlier_release_is_answered_alike(
+    retriever: Retriever, small_release: SmallRelease, socket_path: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "earlier"
+    shutil.copytree(small_release.folder, folder)
+    (folder / PREPARED_USERS_FILE).unlink()
+    sign_release(folder)
+    history = [{"pin_id": "p9", "action": "save"}, {"pin_id": "p8", "action": "click"}]
+    bodies = [
+        body(k=40),
+        body(k=40, exclude=["p4", COPY]),
+        body(k=40, history=history),
+        body(k=40, include_seen=True),
+        body("lurker", k=40),
+        body("nobody", k=40),
+    ]
+    earlier = small_release._replace(folder=folder)
+    with opened(earlier, socket_path, Metrics()) as other:
+        assert other.retrieve(bodies) == retriever.retrieve(bodies)
 
 
 def test_a_batch_of_the_largest_requests_is_answered(

@@ -15,7 +15,7 @@ from homefeed.features.encoder import HistoryItem
 from homefeed.features.users import UserRecord
 from homefeed.release.bundle import Release
 from homefeed.release.user_tower import UserTower
-from homefeed.release.users import UserSnapshot
+from homefeed.release.users import PreparedUsers, UserSnapshot
 from serving.torchserve.metrics import Metrics
 from serving.torchserve.protocol import UserFeatures
 from serving.torchserve.settings import RedisSettings
@@ -54,12 +54,15 @@ Opened = Callable[[str], UserLookup]
 def opened(small_release: SmallRelease, metrics: Metrics) -> Iterator[Opened]:
     """Opens lookups that ask a URL of Redis, or none, and whose clock stands at NOW."""
     release = Release.open(small_release.folder)
+    assert release.prepared_users is not None
+    prepared = release.prepared_users
     with ExitStack() as stack:
 
         def open_lookup(url: str) -> UserLookup:
             settings = RedisSettings(url=url, deadline_seconds=10.0)
             lookup = UserLookup(
                 UserSnapshot.open(release.users),
+                PreparedUsers(prepared),
                 open_redis(settings, UserTower(release.folder)),
                 MAX_AGE_SECONDS,
                 metrics,
