@@ -56,6 +56,10 @@ def is_cut_off(node: Node, pod: dict[str, Any]) -> bool:
     return True
 
 
+def reaches(client: Client, pod: dict[str, Any]) -> bool:
+    return client.run("python", "-c", CONNECT, address(pod), str(REST)).strip() == "reached"
+
+
 @pytest.fixture
 def policy(service: Service, client: Client, enforced: None, restored: None) -> None:
     """Lets in nobody but the client's namespace, and no Prometheus."""
@@ -111,6 +115,32 @@ def test_strangers_and_other_ports_are_cut_off(
     (answer,) = client.ask(service.url, [{"user_id": demo.users[0]}])
     assert answer["status"] == 200
     assert not answer["body"]["degraded"]
+
+
+@needs_cluster
+@pytest.mark.full
+@pytest.mark.usefixtures("enforced", "restored")
+def test_of_one_namespace_only_a_pod_with_the_label_reaches_it(
+    service: Service, client: Client
+) -> None:
+    settings = {
+        "networkPolicy.enabled": "true",
+        "networkPolicy.clients[0].podSelector.matchLabels.role": "gateway",
+        "networkPolicy.kubernetesApi.to[0].ipBlock.cidr": api_server(),
+        "replicaCount": "2",
+    }
+    options = ",".join(f"{name}={value}" for name, value in settings.items())
+    code, complaint = service.helm("upgrade", "--timeout", "3m", "--set", options)
+    assert code == 0, complaint
+    service.settle()
+    own = ("label", "pod", "client", "--namespace", client.namespace)
+    service.wait_until(lambda: not reaches(client, service.pods()[0]), ENFORCED_SECONDS)
+    kubectl(*own, "role=gateway")
+    try:
+        service.wait_until(lambda: reaches(client, service.pods()[0]), ENFORCED_SECONDS)
+    finally:
+        kubectl(*own, "role-")
+    service.wait_until(lambda: not reaches(client, service.pods()[0]), ENFORCED_SECONDS)
 
 
 @needs_cluster
