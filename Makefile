@@ -66,7 +66,7 @@ test: $(SPARK) $(BENCH) lint ## Check and test everything
 e2e-cluster: $(INSTALLED) ## Test images, chart and pipelines on a real Kubernetes: KUBECONFIG's, or one of this machine
 	@HOMEFEED_E2E_RESULTS=$(RESULTS) $(BIN)/python -m tests.cluster.run
 
-e2e-cluster-full: $(INSTALLED) ## The same, and rollbacks, outages and alerts that fire
+e2e-cluster-full: $(INSTALLED) ## The same with all refreshes, failures and alerts: an hour
 	@HOMEFEED_E2E_RESULTS=$(RESULTS) $(BIN)/python -m tests.cluster.run --full
 
 lint: $(INSTALLED) ## Style, types and import rules

@@ -2,7 +2,7 @@
 
     python -m benchmarks.dashboard --prometheus URL --namespace NAMESPACE [--minutes 15] PICTURE.png
 
-So docs/dashboard.png was made, of pods that `make e2e-cluster-full` tested.
+`make e2e-cluster-full RESULTS=...` draws docs/dashboard.png so, of pods that it tests.
 """
 
 import argparse

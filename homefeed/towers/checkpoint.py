@@ -8,6 +8,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import torch
@@ -23,16 +24,25 @@ FORMAT = 2
 class Checkpoints:
     """The checkpoint of one training; without a folder it keeps none."""
 
-    def __init__(self, folder: Path | None, facts: list[Any]) -> None:
+    def __init__(
+        self, folder: Path | None, facts: list[Any], told_to_end: Event | None = None
+    ) -> None:
         """Takes what the training depends on, so that no other training's checkpoint is taken.
 
         Args:
             folder: where it lies, on a disk that all processes share; None for nowhere.
             facts: fingerprints of the inputs and the effective configuration.
+            told_to_end: set when this process is to save what it has, and end.
         """
         text = json.dumps([FORMAT, *facts], sort_keys=True)
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
         self._path = None if folder is None else folder / f"towers-{name}.pt"
+        self._told_to_end = told_to_end
+
+    @property
+    def is_last(self) -> bool:
+        """Whether this process is to end with the next one."""
+        return self._told_to_end is not None and self._told_to_end.is_set()
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
         """The last state that was saved, or None; a damaged file is none."""

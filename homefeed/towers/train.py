@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 
 import msgspec
 import numpy as np
@@ -62,6 +63,7 @@ def train_towers(
     output: Path,
     checkpoints: Path | None = None,
     ids: Path | None = None,
+    told_to_end: Event | None = None,
 ) -> Manifest:
     """Trains both towers on the training part and keeps the epoch that validates best.
 
@@ -76,6 +78,7 @@ def train_towers(
         output: folder of the artifact.
         checkpoints: folder from which an interrupted training of the same inputs goes on.
         ids: the artifact of ID embeddings, where `towers.ids` asks for them.
+        told_to_end: set when this process is to save a checkpoint and end.
 
     Returns:
         The manifest of the artifact; the validation metrics are those before the refit.
@@ -84,7 +87,7 @@ def train_towers(
         ValueError: the sections do not fit each other or the features, there is no device of the
             kind asked for, nothing to train or validate on, or the ID embeddings are missing or
             overlap with the training window.
-        RuntimeError: the loss is no number any more.
+        RuntimeError: the loss is no number any more, or this process was told to end.
     """
     check_together(towers, training)
     source = read_manifest(dataset, DATASET)
@@ -105,7 +108,7 @@ def train_towers(
         check_processes(training, processes.world_size)
         run = _Run(dataset, encoder, towers, training, seed, tables, processes)
         saved = {
-            part: Checkpoints(checkpoints, [source.fingerprint, used, effective, part])
+            part: Checkpoints(checkpoints, [source.fingerprint, used, effective, part], told_to_end)
             for part in (TRAIN, VALIDATION)
         }
         trainer = run.trainer((TRAIN,))

@@ -83,7 +83,7 @@ class Trainer:
             validation: chooses the epoch whose weights are kept; without it they are the last's.
 
         Raises:
-            RuntimeError: the loss is no number any more.
+            RuntimeError: the loss is no number any more, or this process was told to end.
         """
         self._go_on(checkpoints)
         while len(self._epochs) < num_epochs and not (validation and self._is_stuck()):
@@ -113,7 +113,7 @@ class Trainer:
                 self._losses.append(self._step(inputs))
                 progress.update()
                 progress.set_postfix(loss=f"{self._losses[-1]:.3f}", refresh=False)
-                if self._is_time(saved):
+                if self._is_time(checkpoints, saved):
                     self._save(checkpoints)
                     saved = time.monotonic()
 
@@ -175,12 +175,21 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
 
-    def _is_time(self, saved: float) -> bool:
-        """Whether to save again; in step with the other processes."""
+    def _is_time(self, checkpoints: Checkpoints, saved: float) -> bool:
+        """Whether to save again; in step with the other processes, any of which may have to end."""
         is_late = time.monotonic() - saved > self._config.checkpoint_seconds
-        return self._processes.mean(float(is_late and self._processes.is_first)) > 0
+        is_wanted = checkpoints.is_last or (is_late and self._processes.is_first)
+        return self._processes.mean(float(is_wanted)) > 0
 
     def _save(self, checkpoints: Checkpoints) -> None:
+        self._write(checkpoints)
+        if checkpoints.is_last:
+            raise RuntimeError(
+                f"the training was told to end, after {len(self._epochs)} epochs and "
+                f"{len(self._losses)} batches"
+            )
+
+    def _write(self, checkpoints: Checkpoints) -> None:
         if not self._is_sharded:
             whole = {
                 "learner": self._learner.state_dict(),

@@ -90,6 +90,11 @@ class Traffic:
             return 0.0
         return max(each["came"] for each in disturbed) - min(each["asked"] for each in disturbed)
 
+    def per_second(self) -> float:
+        """Answers a second."""
+        asked = [answer["asked"] for answer in self.answers]
+        return len(asked) / (max(answer["came"] for answer in self.answers) - min(asked))
+
     def failed(self) -> int:
         """Requests that got no answer, or an error."""
         return sum(answer["status"] != 200 for answer in self.answers)

@@ -16,12 +16,13 @@ from homefeed.release.store import ReleaseStore
 from tests.cluster.answers import Traffic
 from tests.cluster.demo import Demo
 from tests.cluster.figures import Figures
+from tests.cluster.network import DENY_ALL, is_cut_off
 from tests.cluster.pods import Client, Node, client_pod, node_pod
 from tests.cluster.releases import republish, wait_for_version
 from tests.cluster.run import deliver
 from tests.cluster.service import Images, Service, installed
 from tests.cluster.steps_in_images import ImageRun, run_in_images
-from tests.kubectl import get, new_namespace
+from tests.kubectl import get, kubectl, new_namespace
 
 NUM_USERS = 50
 FOLLOW = ("--set", "replicaCount=2,release.followSeconds=2")
@@ -99,6 +100,19 @@ def service(images: Images, client: Client) -> Iterator[Service]:
     with installed(client.namespace, "minimal", images, *options) as service:
         service.settle()
         yield service
+
+
+@pytest.fixture
+def enforced(service: Service, node: Node) -> None:
+    """Skips where the cluster enforces no policy, which one that is not the chart's tells."""
+    own = ("--namespace", service.namespace, "--filename=-")
+    kubectl("apply", *own, stdin=DENY_ALL)
+    try:
+        is_enforced = is_cut_off(node, service.pods()[0])
+    finally:
+        kubectl("delete", *own, stdin=DENY_ALL)
+    if not is_enforced:
+        pytest.skip("the cluster's network plugin does not enforce NetworkPolicies")
 
 
 @pytest.fixture(scope="session")

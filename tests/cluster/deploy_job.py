@@ -46,6 +46,12 @@ class DeployJob:
             assert time.monotonic() < deadline, log
             time.sleep(0.5)
 
+    def kill(self) -> None:
+        """Ends it as if its node were gone, whatever it is at."""
+        (pod,) = self._pods()
+        kubectl("delete", "pod", pod["metadata"]["name"], "--namespace", self._namespace,
+                "--force", "--grace-period=0")  # fmt: skip
+
     def end(self) -> tuple[bool, Deployment]:
         """Waits for its end: whether it succeeded, and its report."""
         deadline = time.monotonic() + MOST_SECONDS
@@ -62,11 +68,13 @@ class DeployJob:
 
     def log(self) -> str:
         """What it has said so far; nothing before its container starts."""
-        pods = get("pods", "--namespace", self._namespace, f"--selector=job-name={self.name}")
-        started = [pod for pod in pods if pod["status"].get("phase") != "Pending"]
+        started = [pod for pod in self._pods() if pod["status"].get("phase") != "Pending"]
         if not started:
             return ""
         return kubectl("logs", "--namespace", self._namespace, started[0]["metadata"]["name"])
+
+    def _pods(self) -> list[dict[str, Any]]:
+        return get("pods", "--namespace", self._namespace, f"--selector=job-name={self.name}")
 
     def _jobs(self) -> list[dict[str, Any]]:
         return get("jobs", "--namespace", self._namespace)
@@ -83,6 +91,7 @@ class Deployer:
     def start(
         self,
         version: str,
+        name: str = NAME,
         values: dict[str, Any] | None = None,
         timeout_seconds: int = 150,
         dry_run: bool = False,
@@ -90,7 +99,7 @@ class Deployer:
         config = DeploymentConfig(
             to=ClusterConfig(
                 namespace=self._namespace,
-                name=NAME,
+                name=name,
                 values=values or {},
                 timeout_seconds=timeout_seconds,
             ),

@@ -16,7 +16,7 @@ CLAIM = "release-store"
 STORE = "/store"
 NODE_ROOT = "/node"
 FIND = """
-import json, os, pathlib, signal, sys
+import json, os, pathlib, signal, sys, time
 pods, word = json.loads(sys.argv[1]), sys.argv[2]
 found = []
 for process in pathlib.Path("/proc").glob("[0-9]*"):
@@ -31,6 +31,15 @@ for process in pathlib.Path("/proc").glob("[0-9]*"):
 SIGNAL = """
 for process in found:
     os.kill(process, signal.Signals[sys.argv[3]])
+print(len(found))
+"""
+STUTTER = """
+end = time.monotonic() + float(sys.argv[3])
+while time.monotonic() < end:
+    for name, seconds in (("SIGSTOP", 0.4), ("SIGCONT", 0.03)):
+        for process in found:
+            os.kill(process, signal.Signals[name])
+        time.sleep(seconds)
 print(len(found))
 """
 
@@ -103,6 +112,10 @@ class Node:
         From within a container its first process cannot be killed.
         """
         self._each_found(SIGNAL, [pod], word, name)
+
+    def stutter(self, pods: list[dict[str, Any]], word: str, seconds: int) -> None:
+        """Halts such a process of each pod for 0.4 seconds out of 0.43."""
+        self._each_found(STUTTER, pods, word, str(seconds))
 
     def _each_found(
         self, script: str, pods: list[dict[str, Any]], word: str, argument: str

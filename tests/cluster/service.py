@@ -1,6 +1,7 @@
 """The chart, installed: by helm, as a user would, and looked at through kubectl."""
 
 import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from tests.cluster.network import CONNECT, REACHED
 from tests.helm.chart import CHART, run_helm
 from tests.kubectl import get, kubectl
 from tests.tools import kubernetes_tools
@@ -103,6 +105,11 @@ class Service:
         where = ("--namespace", self.namespace, "--container", container)
         named = (*where, pod["metadata"]["name"])
         return [str(kubernetes_tools().kubectl), "exec", *named, "--", *command]
+
+    def reaches(self, pod: dict[str, Any], host: str, port: int) -> bool:
+        """Whether one of its pods can connect."""
+        command = self.exec_command(pod, "torchserve", "python", "-c", CONNECT, host, str(port))
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip() == REACHED
 
     def explain(self) -> str:
         """What the cluster says of its pods, for a test that fails."""

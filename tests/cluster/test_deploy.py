@@ -1,17 +1,19 @@
 """The deploy step as a Job: what it puts into service stays there only if it answers."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from homefeed.deployment.layout import Outcome
+from homefeed.deployment.layout import Deployment, Outcome
 from homefeed.release.store import ReleaseStore
 from tests.cluster.answers import Traffic
 from tests.cluster.demo import Demo
-from tests.cluster.deploy_job import CHANNEL, Deployer, values_of
+from tests.cluster.deploy_job import CHANNEL, Deployer, DeployJob, values_of
+from tests.cluster.figures import Figures
 from tests.cluster.pods import STORE, Client, Node, client_pod
 from tests.cluster.service import NAME, Images, Service
 from tests.cluster.test_releases import BROKEN_FILE, flip_a_bit
@@ -20,6 +22,7 @@ from tests.helm.chart import CI_VALUES, run_helm
 from tests.kubectl import needs_cluster, new_namespace
 
 MINIMAL = next(path for path in CI_VALUES if path.name.startswith("minimal"))
+CONFIGURATION = "deploy step in a Job, two pods"
 POINTED = """
 import sys
 from homefeed.release.store import ReleaseStore
@@ -44,9 +47,35 @@ class Place:
     def channel(self) -> str:
         return self.client.run("python", "-c", POINTED, STORE, CHANNEL).strip()
 
-    def history(self) -> list[dict[str, Any]]:
+    def history(self, name: str = NAME) -> list[dict[str, Any]]:
+        """What helm did, the last thing last; nothing before the first."""
         options = ("--namespace", self.client.namespace, "--output=json")
-        return json.loads(run_helm("history", NAME, *options, on_cluster=True).stdout)
+        listed = run_helm("history", name, *options, on_cluster=True)
+        return json.loads(listed.stdout) if listed.returncode == 0 else []
+
+    def uninstall(self, name: str = NAME) -> None:
+        where = ("--namespace", self.client.namespace)
+        gone = run_helm("uninstall", name, *where, "--wait", on_cluster=True)
+        assert gone.returncode == 0, gone.stderr
+
+    def kill_at_work(self, job: DeployJob, name: str = NAME) -> str:
+        """Kills a deployment while helm waits for pods; returns the state that it is left in."""
+        self.service.wait_until(lambda: self.state(name).startswith("pending-"))
+        job.kill()
+        return self.state(name)
+
+    def state(self, name: str = NAME) -> str:
+        """Of what helm did last; empty before the first."""
+        return next((each["status"] for each in reversed(self.history(name))), "")
+
+    def deploy_once_free(self, version: str, **options: Any) -> Deployment:
+        """Deploys when the lock is free that a killed deployment has left."""
+        while True:
+            succeeded, report = self.deployer.deploy(version, **options)
+            if report.outcome != Outcome.REFUSED:
+                assert succeeded, report
+                return report
+            assert "another deployment is at work" in report.why
 
     def versions(self, user: str) -> set[str]:
         """The releases that the pods answer from, each asked by itself, but those that end."""
@@ -82,9 +111,18 @@ def place(
         assert succeeded, report
         assert (report.outcome, report.before) == (Outcome.DEPLOYED, "")
         service.settle()
-        yield Place(client, deployer, service, tmp_path_factory.mktemp("published"))
-        gone = run_helm("uninstall", NAME, "--namespace", namespace, "--wait", on_cluster=True)
-        assert gone.returncode == 0, gone.stderr
+        place = Place(client, deployer, service, tmp_path_factory.mktemp("published"))
+        yield place
+        place.uninstall()
+
+
+@pytest.fixture
+def corrupt(place: Place, demo: Demo, tmp_path: Path) -> str:
+    """The version of a release whose pods never get ready; the channel stands for it."""
+    version = later(demo.release, tmp_path / "corrupt", seconds=300)
+    place.publish(tmp_path / "corrupt", version)
+    flip_a_bit(place.client, version)
+    return version
 
 
 @pytest.fixture
@@ -112,7 +150,7 @@ def test_what_is_deployed_already_is_asked_and_left_alone(place: Place, before: 
 
 @needs_cluster
 def test_a_dry_run_says_what_would_change_then_another_release_takes_over(
-    place: Place, before: str, demo: Demo, tmp_path: Path
+    place: Place, before: str, demo: Demo, tmp_path: Path, figures: Figures
 ) -> None:
     version = later(demo.release, tmp_path / "later")
     place.publish(tmp_path / "later", version)
@@ -134,12 +172,13 @@ def test_a_dry_run_says_what_would_change_then_another_release_takes_over(
     assert report.status is not None
     assert "2 of 2 pods ready, 2 up to date" in report.status.summary
     assert "ReleaseFetched" in {each.reason for each in report.status.events}
+    figures.add(CONFIGURATION, "another release in service", report.seconds, "seconds")
 
 
 @needs_cluster
 @pytest.mark.full
 def test_a_release_that_answers_degraded_is_rolled_back(
-    place: Place, before: str, demo: Demo, tmp_path: Path
+    place: Place, before: str, demo: Demo, tmp_path: Path, figures: Figures
 ) -> None:
     version = degraded(demo.release, tmp_path / "degraded")
     place.publish(tmp_path / "degraded", version)
@@ -153,23 +192,21 @@ def test_a_release_that_answers_degraded_is_rolled_back(
     assert place.versions(demo.users[0]) == {before}
     assert place.channel() == before
     assert place.history()[-1]["description"].startswith("Rollback to")
+    figures.add(CONFIGURATION, "failed smoke test and rollback", report.seconds, "seconds")
 
 
 @needs_cluster
 @pytest.mark.full
 def test_a_corrupt_release_is_never_served_and_no_other_deployment_comes_between(
-    place: Place, before: str, demo: Demo, tmp_path: Path
+    place: Place, before: str, corrupt: str, demo: Demo, figures: Figures
 ) -> None:
-    version = later(demo.release, tmp_path / "corrupt", seconds=300)
-    place.publish(tmp_path / "corrupt", version)
-    flip_a_bit(place.client, version)
     traffic = Traffic(
         place.client, place.service.url, [{"user_id": user, "k": 20} for user in demo.users]
     )
     with traffic.flowing():
-        job = place.deployer.start(version, timeout_seconds=60)
+        job = place.deployer.start(corrupt, timeout_seconds=60)
         job.wait_for("which would change")
-        succeeded, refused = place.deployer.deploy(version)
+        succeeded, refused = place.deployer.deploy(corrupt)
         assert not succeeded
         assert refused.outcome == Outcome.REFUSED
         assert f"another deployment is at work in namespace {place.client.namespace}" in refused.why
@@ -185,3 +222,42 @@ def test_a_corrupt_release_is_never_served_and_no_other_deployment_comes_between
     assert all(traffic.is_right(answer) for answer in traffic.answers)
     assert place.versions(demo.users[0]) == {before}
     assert place.channel() == before
+    figures.add(
+        CONFIGURATION, "corrupt release given up and rolled back", report.seconds, "seconds"
+    )
+    figures.add(CONFIGURATION, "failed requests meanwhile", traffic.failed(), "")
+
+
+@needs_cluster
+@pytest.mark.full
+def test_what_a_killed_upgrade_left_is_mended_by_the_next_deployment(
+    place: Place, before: str, corrupt: str, demo: Demo, figures: Figures
+) -> None:
+    pods = [pod["metadata"]["name"] for pod in place.service.pods()]
+    assert place.kill_at_work(place.deployer.start(corrupt)) == "pending-upgrade"
+    place.publish(demo.release, before)
+    start = time.monotonic()
+    report = place.deploy_once_free(before)
+    seconds = time.monotonic() - start
+    assert (report.outcome, report.before) == (Outcome.UNCHANGED, before)
+    assert place.state() == "deployed"
+    assert place.history()[-1]["description"].startswith("Rollback to")
+    place.service.settle()
+    assert [pod["metadata"]["name"] for pod in place.service.pods()] == pods
+    figures.add(
+        CONFIGURATION, "a killed deployment mended, its lock waited for", seconds, "seconds"
+    )
+
+
+@needs_cluster
+@pytest.mark.full
+def test_what_a_killed_installation_left_is_mended_by_the_next_deployment(
+    place: Place, before: str, corrupt: str, demo: Demo, images: Images
+) -> None:
+    options: dict[str, Any] = {"name": "another", "values": values_of(str(MINIMAL), images)}
+    job = place.deployer.start(corrupt, **options)
+    assert place.kill_at_work(job, "another") == "pending-install"
+    place.publish(demo.release, before)
+    report = place.deploy_once_free(before, **options)
+    place.uninstall("another")
+    assert (report.outcome, report.before) == (Outcome.DEPLOYED, "")

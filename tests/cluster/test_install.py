@@ -69,6 +69,12 @@ def without_redis(images: Images, client: Client, demo: Demo, store: Path) -> No
 
 
 FILL = {"canary": on_claim_twice, "minimal": on_claim, "redis": without_redis, "s3": in_bucket}
+IN_SHORT = ("minimal", "s3")
+"""Files of values for a store of each kind; the full run installs the others too."""
+VALUES = [
+    pytest.param(name, marks=() if name in IN_SHORT else pytest.mark.full)
+    for name in (path.name.removesuffix("-values.yaml") for path in CI_VALUES)
+]
 
 
 def everything(namespace: str) -> set[str]:
@@ -81,7 +87,7 @@ def everything(namespace: str) -> set[str]:
 
 
 @needs_cluster
-@pytest.mark.parametrize("values", [path.name.removesuffix("-values.yaml") for path in CI_VALUES])
+@pytest.mark.parametrize("values", VALUES)
 def test_the_chart_comes_up_is_tested_and_leaves_nothing(
     images: Images, node: Node, demo: Demo, store: Path, figures: Figures, values: str
 ) -> None:

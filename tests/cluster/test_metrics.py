@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 
 import pytest
 
@@ -69,6 +70,10 @@ def test_memory_of_each_container(service: Service, traffic: Traffic, figures: F
         used = [int(row[3].removesuffix("Mi")) for row in rows if row[1] == container]
         assert len(used) == 2
         figures.add(f"container {container}", "memory after traffic", max(used), "MiB")
+    of_pods = Counter[str]()
+    for pod, _, _, memory in rows:
+        of_pods[pod] += int(memory.removesuffix("Mi"))
+    figures.add("one pod", "memory after traffic", max(of_pods.values()), "MiB")
 
 
 @needs_cluster

@@ -1,4 +1,4 @@
-"""The sidecar runs out of memory, the store is away: the service recovers."""
+"""The sidecar runs out of memory, the node is drained, the store is away: the service recovers."""
 
 import subprocess
 from typing import Any
@@ -8,9 +8,9 @@ import pytest
 from tests.cluster.answers import Traffic
 from tests.cluster.figures import Figures
 from tests.cluster.pods import STORE, Client
-from tests.cluster.service import Service, container_status
+from tests.cluster.service import INSTANCE, Service, container_status
 from tests.cluster.test_recovery import check, names
-from tests.kubectl import kubectl, needs_cluster
+from tests.kubectl import kubectl, needs_cluster, run_kubectl
 
 # When the container is at its limit, the kernel ends the process of the highest score: one that
 # itself holds much, as the sidecar does beside many small ones.
@@ -42,6 +42,30 @@ def test_the_sidecar_reaches_its_memory_limit(
         )
     check(traffic, figures, "memory limit hit in a sidecar", healed)
     assert traffic.failed() == 0
+
+
+@needs_cluster
+@pytest.mark.full
+def test_a_drained_node_keeps_a_pod_until_others_run(
+    service: Service, traffic: Traffic, figures: Figures
+) -> None:
+    (node,) = {pod["spec"]["nodeName"] for pod in service.pods()}
+    with traffic.flowing():
+        try:
+            drained = run_kubectl(
+                *("drain", node, "--pod-selector", INSTANCE, "--delete-emptydir-data"),
+                *("--ignore-daemonsets", "--timeout=20s"),
+            )
+            # There is no other node that the evicted pod could go to.
+            assert drained.returncode != 0
+            assert "would violate the pod's disruption budget" in drained.stderr
+            assert len(service.ready()) == 1
+        finally:
+            kubectl("uncordon", node)
+        healed = service.wait_until(lambda: len(service.ready()) == 2)
+    check(traffic, figures, "the node drained, and open again", healed)
+    assert traffic.failed() == 0
+    assert traffic.degraded() == 0
 
 
 @needs_cluster

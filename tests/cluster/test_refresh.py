@@ -1,5 +1,6 @@
 """A refresh that is published to the channel: pods that run take it, and no request notices."""
 
+import statistics
 from typing import Any
 
 import pytest
@@ -34,6 +35,32 @@ def test_running_pods_take_a_refresh_and_no_request_notices(
     figures.add("refresh in running pods", "on all pods", round(seconds, 1), "seconds")
     figures.add("refresh in running pods", "requests", len(bodies), "")
     figures.add("refresh in running pods", "failed requests", traffic.failed(), "")
+
+
+@needs_cluster
+@pytest.mark.full
+@pytest.mark.usefixtures("restored", "followed")
+def test_many_refreshes_in_a_row(
+    service: Service, client: Client, traffic: Traffic, demo: Demo, figures: Figures
+) -> None:
+    before = names(service)
+    refreshes, seconds = [demo.version], []
+    with traffic.flowing():
+        for number in range(NUM_IN_A_ROW):
+            created_at = demo.created_at + 120 + number
+            refreshes.append(republish(client, demo.version, created_at))
+            seconds.append(wait_for_version(service, client, demo, refreshes[-1]))
+    check_the_same_pods(service, before)
+    bodies = check_all_right(traffic)
+    assert {body["model_version"] for body in bodies} == set(refreshes)
+    # Else it would say nothing about a busy service.
+    assert traffic.per_second() >= LEAST_PER_SECOND
+    configuration = f"{NUM_IN_A_ROW} refreshes in a row"
+    figures.add(configuration, "on all pods, median", statistics.median(seconds), "seconds")
+    figures.add(configuration, "on all pods, longest", max(seconds), "seconds")
+    figures.add(configuration, "requests", len(bodies), "")
+    figures.add(configuration, "requests a second", traffic.per_second(), "requests/s")
+    figures.add(configuration, "failed requests", traffic.failed(), "")
 
 
 def check_the_same_pods(service: Service, before: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Upgrades to another release: one that is broken is never served, a whole one is."""
 
+import time
 from typing import Any
 
 import pytest
@@ -69,10 +70,12 @@ def test_the_release_that_the_images_made_takes_over(
     service: Service, client: Client, traffic: Traffic, other: str, figures: Figures
 ) -> None:
     with traffic.flowing():
+        start = time.monotonic()
         wanted = ("--set", f"replicaCount=2,release.version={other}")
         code, complaint = service.helm("upgrade", "--timeout", "3m", *wanted)
         assert code == 0, complaint + service.explain()
         service.settle()
+        seconds = time.monotonic() - start
     assert traffic.failed() == 0
     assert traffic.degraded() == 0
     versions = [answer["body"]["model_version"] for answer in traffic.answers]
@@ -82,11 +85,15 @@ def test_the_release_that_the_images_made_takes_over(
         answer["body"]["index_version"] == answer["body"]["model_version"]
         for answer in traffic.answers
     )
-    figures.add("upgrade to another release", "requests", len(traffic.answers), "")
-    figures.add("upgrade to another release", "failed requests", traffic.failed(), "")
+    configuration = "upgrade to another release"
+    figures.add(configuration, "on all pods", seconds, "seconds")
+    figures.add(configuration, "requests", len(traffic.answers), "")
+    figures.add(configuration, "requests a second", traffic.per_second(), "requests/s")
+    figures.add(configuration, "failed requests", traffic.failed(), "")
 
 
 @needs_cluster
+@pytest.mark.full
 @pytest.mark.usefixtures("restored")
 def test_a_version_that_does_not_exist_is_named(service: Service, client: Client) -> None:
     missing = "20200101T000000Z-00000000"

@@ -1,5 +1,7 @@
 """Upgrades that are taken back, by helm itself and by hand, while the service is asked."""
 
+import time
+
 import pytest
 
 from tests.cluster.answers import Traffic
@@ -24,11 +26,13 @@ def test_an_upgrade_to_a_corrupt_release_is_taken_back(
     before = names(service)
     wanted = f"replicaCount=2,release.version={corrupt}"
     with traffic.flowing():
+        start = time.monotonic()
         code, complaint = service.helm(
             "upgrade", "--rollback-on-failure", "--timeout", "45s", "--set", wanted
         )
         service.settle()
         service.wait_until(lambda: len(service.pods()) == 2)
+        seconds = time.monotonic() - start
     assert code != 0
     assert "not ready" in complaint
     assert service.history()[-1]["status"] == "deployed"
@@ -37,8 +41,10 @@ def test_an_upgrade_to_a_corrupt_release_is_taken_back(
     assert traffic.failed() == 0
     assert all(traffic.is_right(answer) for answer in traffic.answers)
     assert {answer["body"]["model_version"] for answer in traffic.answers} == {demo.version}
-    figures.add("upgrade to a corrupt release, taken back", "requests", len(traffic.answers), "")
-    figures.add("upgrade to a corrupt release, taken back", "failed requests", 0, "")
+    configuration = "upgrade to a corrupt release, given up after 45 s and taken back"
+    figures.add(configuration, "all of it", seconds, "seconds")
+    figures.add(configuration, "requests", len(traffic.answers), "")
+    figures.add(configuration, "failed requests", traffic.failed(), "")
 
 
 @needs_cluster
@@ -53,15 +59,19 @@ def test_a_rollback_by_hand(
         code, complaint = service.helm("upgrade", "--timeout", "3m", *wanted)
         assert code == 0, complaint + service.explain()
         service.settle()
+        start = time.monotonic()
         command = ("rollback", NAME, "--namespace", service.namespace, "--wait", "--timeout", "3m")
         rolled_back = run_helm(*command, on_cluster=True)
         assert rolled_back.returncode == 0, rolled_back.stderr
         service.settle()
         service.wait_until(lambda: len(service.pods()) == 2)
+        seconds = time.monotonic() - start
     assert traffic.failed() == 0
     assert all(traffic.is_right(answer) for answer in traffic.answers)
     versions = [answer["body"]["model_version"] for answer in traffic.answers]
     assert set(versions) == {demo.version, later}
     assert versions[0] == versions[-1] == demo.version
-    figures.add("upgrade and helm rollback", "requests", len(versions), "")
-    figures.add("upgrade and helm rollback", "failed requests", 0, "")
+    configuration = "upgrade and helm rollback"
+    figures.add(configuration, "the way back", seconds, "seconds")
+    figures.add(configuration, "requests", len(versions), "")
+    figures.add(configuration, "failed requests", traffic.failed(), "")

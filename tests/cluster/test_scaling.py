@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.answers import Traffic
+from tests.cluster.figures import Figures
 from tests.cluster.service import OBJECTS, Service, is_ready
 from tests.kubectl import kubectl, needs_cluster
 
@@ -30,16 +31,26 @@ def measured(status: dict[str, Any]) -> set[str]:
     }
 
 
-@needs_cluster
-@pytest.mark.usefixtures("restored", "prometheus")
-def test_load_makes_more_pods(service: Service, traffic: Traffic) -> None:
+@pytest.fixture
+def adapter(prometheus: str) -> None:
     if not kubectl("get", "apiservice", "v1beta2.custom.metrics.k8s.io", "--ignore-not-found"):
         pytest.skip("needs an adapter that serves custom metrics of pods")
-    # One request a second and pod: any traffic is more.
-    settings = {"enabled": "true", "minReplicas": 2, "maxReplicas": 3, "requestsPerSecond": 1}
-    options = ",".join(f"autoscaling.{name}={value}" for name, value in settings.items())
+
+
+def autoscale(service: Service, **settings: Any) -> str:
+    """Two pods, or three of more than so many requests a second; returns the settings."""
+    given = {"enabled": "true", "minReplicas": 2, "maxReplicas": 3, **settings}
+    options = ",".join(f"autoscaling.{name}={value}" for name, value in given.items())
     code, complaint = service.helm("upgrade", "--timeout", "3m", "--set", options)
     assert code == 0, complaint
+    return options
+
+
+@needs_cluster
+@pytest.mark.usefixtures("restored", "adapter")
+def test_load_makes_more_pods(service: Service, traffic: Traffic) -> None:
+    # One request a second and pod: any traffic is more.
+    options = autoscale(service, requestsPerSecond=1)
     wanted = {"torchserve", "faiss", "ts_inference_requests_per_second"}
     deadline = time.monotonic() + SCALING_SECONDS
     with traffic.flowing():
@@ -55,3 +66,24 @@ def test_load_makes_more_pods(service: Service, traffic: Traffic) -> None:
     code, complaint = service.helm("upgrade", "--timeout", "3m", "--set", options)
     assert code == 0, complaint
     assert autoscaler(service)["desiredReplicas"] == 3
+
+
+@needs_cluster
+@pytest.mark.full
+@pytest.mark.usefixtures("restored", "adapter")
+def test_pods_come_and_go_with_the_requests(
+    service: Service, traffic: Traffic, figures: Figures
+) -> None:
+    # By requests alone: what a pod uses when it is idle is much of the CPU that these reserve.
+    autoscale(service, requestsPerSecond=20, cpuPercent=0, scaleDownSeconds=15)
+    assert len(service.ready()) == 2
+    with traffic.flowing():
+        up = service.wait_until(lambda: len(service.ready()) == 3, SCALING_SECONDS)
+    down = service.wait_until(lambda: len(service.pods()) == 2, SCALING_SECONDS)
+    assert traffic.failed() == 0
+    assert all(traffic.is_right(answer) for answer in traffic.answers)
+    configuration = "autoscaler, by requests a second and pod"
+    figures.add(configuration, "third pod ready after", up, "seconds")
+    figures.add(configuration, "load", traffic.per_second(), "requests/s")
+    figures.add(configuration, "third pod gone after the load, 15 s of them asked for", down,
+                "seconds")  # fmt: skip

@@ -35,11 +35,20 @@ TRAINING = TrainingConfig(
 )
 
 
-def train(folder: Path, num_processes: int, num_steps: int = 0) -> subprocess.CompletedProcess[str]:
-    """Trains what the folder says in some processes, for some steps or to the end."""
+def train(
+    folder: Path, num_processes: int, num_steps: int = 0, signal: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Trains what the folder says in some processes, to the end.
+
+    Args:
+        folder: the job.
+        num_processes: that share each batch.
+        num_steps: after which they break off, unless 0.
+        signal: which the second of them gets then, in place of an end of all.
+    """
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", str(num_processes), "--module", "tests.towers.in_step"]
-    command += [str(folder), str(num_steps)]
+    command += [str(folder), str(num_steps), signal]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
@@ -81,6 +90,22 @@ def test_two_processes_train_as_one_and_three_go_on(
     assert weights[0].keys() == weights[1].keys()
     for name, tensor in weights[0].items():
         torch.testing.assert_close(weights[1][name], tensor, atol=2e-3, rtol=1e-2)
+
+
+@pytest.mark.parametrize("table_optimizer", ["adamw", "rowwise_adagrad"])
+def test_a_process_that_is_told_to_end_lets_all_save_first(
+    tiny_dataset: Path, tmp_path: Path, table_optimizer: str
+) -> None:
+    training = msgspec.structs.replace(
+        TRAINING, table_optimizer=table_optimizer, checkpoint_seconds=600.0
+    )
+    several = job(tmp_path / "several", tiny_dataset, training)
+    told = train(several, 2, num_steps=3, signal="SIGTERM")
+    assert told.returncode != 0
+    assert "the training was told to end, after 0 epochs and 4 batches" in told.stderr
+    finished = train(several, 2)
+    assert finished.returncode == 0, finished.stderr
+    assert "going on after 0 epochs and 4 batches" in finished.stdout
 
 
 def test_several_processes_of_a_machine_give_what_one_does(

@@ -1,5 +1,6 @@
 """What a TrainJob asks for, and that it fits the TrainingRuntime of the manifests."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from torch.distributed.elastic.multiprocessing.api import PContext
 
 from homefeed.training_job.config import CLAIM, SHARED_FOLDER, NodesConfig
 from homefeed.training_job.manifest import RUNTIME, job_name, train_job
@@ -87,6 +89,9 @@ def test_the_runtime_has_what_the_job_counts_on() -> None:
     assert claim == {"claimName": CLAIM}
     assert mounts["/dev/shm"]["emptyDir"]["medium"] == "Memory"
     assert "emptyDir" in mounts["/tmp"]
+    # Else the pod would be gone before torchrun gives up on its processes, which save meanwhile.
+    torchrun_waits = inspect.signature(PContext.close).parameters["timeout"].default
+    assert pod["terminationGracePeriodSeconds"] > torchrun_waits
 
 
 def test_a_log_shows_progress_before_an_epoch_ends() -> None:
