@@ -9,17 +9,17 @@ import numpy as np
 from homefeed.contracts import new_version, read_manifest, write_manifest
 from homefeed.index.layout import ANN, INDEX, VECTORS
 from homefeed.index.train import train_ivf
-from homefeed.index.tune import Tuning
+from homefeed.index.tune_filters import FilterTuning
 from homefeed.release.bundle import Release
 
-TOO_LITTLE = Tuning(
-    num_probes=1,
+TOO_LITTLE = FilterTuning(
     num_filtered_probes=1,
     filtered_refine_factor=1,
     filtered_efforts={},
     scan_up_to=0,
-    recall=0.0,
     filtered_recall=0.0,
+    num_unions=0,
+    union_recall=0.0,
 )
 """With which no build would end."""
 
@@ -29,7 +29,8 @@ def with_poor_index(release: Path, created_at: int, copy: Path) -> Release:
     index = shutil.copytree(release, copy) / "index"
     num_lists = train_ivf(np.load(index / VECTORS), index / ANN)
     manifest = read_manifest(index, INDEX)
-    details = manifest.details | {"kind": "ivf", "num_lists": num_lists, **TOO_LITTLE._asdict()}
+    found = {"kind": "ivf", "num_lists": num_lists, "num_probes": 1, "recall": 0.0}
+    details = manifest.details | found | TOO_LITTLE._asdict()
     write_manifest(index, msgspec.structs.replace(manifest, details=details))
     of_release = Release.open(release).manifest
     version = new_version(created_at, of_release.fingerprint)
