@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from homefeed.config import to_yaml
+from homefeed.corpus.config import CorpusConfig
 from homefeed.deployment.config import DeploymentConfig, LocalConfig, SmokeTestConfig
 from homefeed.deployment.layout import Outcome
 from homefeed.deployment.report import read_deployment
@@ -26,8 +27,9 @@ RUN = """
 import json, sys
 from kfp import local
 from pipelines.train_and_release import build_pipeline
-local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=sys.argv[1])
-build_pipeline()(**json.loads(sys.argv[2]))
+runner = local.SubprocessRunner(use_venv=False)
+local.init(runner, pipeline_root=sys.argv[1], enable_caching=True, cache_root=sys.argv[2])
+build_pipeline()(**json.loads(sys.argv[3]))
 """
 
 
@@ -35,22 +37,19 @@ def run(folder: Path, **parameters: Any) -> tuple[int, Asked]:
     """Runs the pipeline; returns its exit code and what its webhook got."""
     with record(lambda asked: (200, "")) as hook:
         values = json.dumps({"webhook": hook.url, **parameters})
-        command = [sys.executable, "-W", "ignore", "-c", RUN, folder / "runs", values]
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-c",
+            RUN,
+            folder / "runs",
+            folder / "cache",
+            values,
+        ]
         finished = subprocess.run(command, capture_output=True, text=True)
     assert len(hook.asked) == 1, finished.stdout[-4000:]
     return finished.returncode, hook.asked[0]
-
-
-def test_a_run_publishes_its_release_and_reports(tiny_log: EventsConfig, tmp_path: Path) -> None:
-    recipe = Path(write_recipe(tmp_path / "tiny.yaml", tiny_log)).read_text()
-    store = (tmp_path / "store").as_uri()
-    code, report = run(tmp_path, recipe=recipe, store=store, channel="canary", pins_per_shard=30)
-    assert code == 0
-    assert (report.body["pipeline"], report.body["state"]) == ("train-and-release", "SUCCEEDED")
-    (published,) = ReleaseStore(store).versions()
-    assert ReleaseStore(store).resolve("canary") == published
-    (markdown,) = (tmp_path / "runs").rglob("report-run/report")
-    assert markdown.read_text().startswith("# SUCCEEDED\n")
 
 
 def test_a_run_that_fails_reports_and_publishes_nothing(tmp_path: Path) -> None:
@@ -64,29 +63,36 @@ def test_a_run_that_fails_reports_and_publishes_nothing(tmp_path: Path) -> None:
 def test_a_run_deploys_its_release_and_one_that_fails_the_smoke_test_is_taken_back(
     tiny_log: EventsConfig, tmp_path: Path
 ) -> None:
-    recipe = Path(write_recipe(tmp_path / "tiny.yaml", tiny_log)).read_text()
     store, served = (tmp_path / "store").as_uri(), tmp_path / "served"
     to = LocalConfig(folder=str(served), port=free_ports(1)[0])
 
-    def run_and_deploy(k: int) -> tuple[int, Asked]:
+    def run_and_deploy(k: int, **sections: Any) -> tuple[int, Asked]:
+        recipe = Path(write_recipe(tmp_path / "tiny.yaml", tiny_log, **sections)).read_text()
         deploy = to_yaml(DeploymentConfig(to=to, smoke_test=SmokeTestConfig(k=k)))
-        return run(tmp_path, recipe=recipe, store=store, pins_per_shard=30, deploy=deploy)
+        values = {"recipe": recipe, "store": store, "channel": "canary", "deploy": deploy}
+        return run(tmp_path, pins_per_shard=30, **values)
 
     try:
         code, report = run_and_deploy(k=5)
-        assert (code, report.body["state"]) == (0, "SUCCEEDED")
+        assert code == 0
+        body = report.body
+        assert (body["pipeline"], body["state"]) == ("train-and-release", "SUCCEEDED")
+        (markdown,) = (tmp_path / "runs").rglob("report-run/report")
+        assert markdown.read_text().startswith("# SUCCEEDED\n")
         (version,) = ReleaseStore(store).versions()
+        assert ReleaseStore(store).resolve("canary") == version
         first = read_state(served)
         assert first is not None
         assert first.version == version
 
-        code, report = run_and_deploy(k=2000)  # more than the API lets anybody ask for
+        # Another corpus is another release; k is more than the API lets anybody ask for.
+        code, report = run_and_deploy(k=2000, corpus=CorpusConfig(max_pins=40))
         assert (code != 0, report.body["state"]) == (True, "FAILED")
         _, refused = ReleaseStore(store).versions()
         now = read_state(served)
         assert now is not None
         assert now.version == version
-        assert ReleaseStore(store).resolve("production") == version
+        assert ReleaseStore(store).resolve("canary") == version
         reports = (tmp_path / "runs").rglob("deploy-release/deployment")
         deployments = {each.version: each for each in map(read_deployment, reports)}
         assert deployments[version].outcome == Outcome.DEPLOYED

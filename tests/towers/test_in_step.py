@@ -92,13 +92,10 @@ def test_two_processes_train_as_one_and_three_go_on(
         torch.testing.assert_close(weights[1][name], tensor, atol=2e-3, rtol=1e-2)
 
 
-@pytest.mark.parametrize("table_optimizer", ["adamw", "rowwise_adagrad"])
 def test_a_process_that_is_told_to_end_lets_all_save_first(
-    tiny_dataset: Path, tmp_path: Path, table_optimizer: str
+    tiny_dataset: Path, tmp_path: Path
 ) -> None:
-    training = msgspec.structs.replace(
-        TRAINING, table_optimizer=table_optimizer, checkpoint_seconds=600.0
-    )
+    training = msgspec.structs.replace(TRAINING, checkpoint_seconds=600.0)
     several = job(tmp_path / "several", tiny_dataset, training)
     told = train(several, 2, num_steps=3, signal="SIGTERM")
     assert told.returncode != 0
