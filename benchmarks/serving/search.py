@@ -28,7 +28,7 @@ from homefeed.index.pin_ids import PinIds
 from homefeed.index.postings import Postings
 from homefeed.index.protocol import Query, SearchRequest
 from homefeed.index.search import SearchEngine
-from homefeed.release.bundle import INDEX_FOLDER
+from homefeed.release.bundle import INDEX_FOLDER, read_release_manifest
 from serving.torchserve.sidecar_client import SidecarClient
 
 SEARCH = "serving-search"
@@ -94,6 +94,7 @@ def _measure(
     plan: Plan,
 ) -> Iterator[Record]:
     space, dimension = engine.details.embedding_space, engine.details.dimension
+    version = read_release_manifest(index.parent).version
     postings = Postings.load(index, engine.details.num_pins)
     codes = postings.codes((case.interest,) if case.interest else ())
     subset = postings.subset(codes)
@@ -102,7 +103,7 @@ def _measure(
     truth = _Truth(index)
 
     def ask(query: Query) -> Callable[[], Any]:
-        request = SearchRequest(space, (query,))
+        request = SearchRequest(space, (query,), version)
         return lambda: client.search(request)
 
     def vectors_of(query: Query) -> np.ndarray:

@@ -17,7 +17,8 @@ class IndexConfig(Config, frozen=True):
     recall_k: int = 100
     min_recall: float = 0.95
     """The build fails when users find less than this of what exact search finds of the best
-    `recall_k` pins: a sample of users as known at serving time, of which no training was."""
+    `recall_k` pins: a sample of users as known at serving time, of which no training was. Of fewer
+    pins a smaller share may be found."""
     min_filtered_recall: float = 0.99
     """The same under each interest that is not scanned, for users who follow it and for others, and
     under some unions of interests. Where it is not reached, more is searched, and if that is not

@@ -64,6 +64,7 @@ class Gate:
                 for (rows, _), exact in zip(found, best, strict=True)
             ]
         )
-        error = shares.std() / math.sqrt(num_queries)
+        # Of a single query nothing is known beyond itself.
+        error = shares.std(ddof=1) / math.sqrt(num_queries) if num_queries > 1 else 0.0
         mean = float(shares.mean())
         return Recall(mean, max(0.0, mean - NUM_ERRORS * error))

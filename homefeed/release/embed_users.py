@@ -52,6 +52,9 @@ def embed_users(
 
     Returns:
         The manifest of the artifact.
+
+    Raises:
+        ValueError: no user can be embedded.
     """
     towers, source = read_manifest(exported, EXPORTED_TOWERS), read_manifest(dataset, DATASET)
     pins = read_manifest(corpus, CORPUS)
@@ -61,6 +64,11 @@ def embed_users(
     is_conditional = towers.details.get("conditional", False)  # earlier exports lack it
     interests = _large_interests(corpus, config.scan_up_to) if is_conditional else []
     users = _embed(tower, records, _choose_conditions(records, interests))
+    if not users:
+        raise ValueError(
+            f"no user of {dataset} can be embedded: an index is measured with users who have "
+            "engaged with something before serving time and whose features are finite numbers"
+        )
     new = [msgspec.structs.replace(record, history=()) for record in records[:NUM_NEW]]
     newcomers = [user._replace(is_new=True) for user in _embed(tower, new, [()] * len(new))]
     manifest = Manifest(

@@ -2,7 +2,8 @@
 
 JOB is a folder that all processes see, with `job.json` and the inputs (`homefeed.towers.job`); it
 gets the checkpoints and the towers artifact. A process that gets SIGTERM, as those of a pod that
-must leave its node, has all of them save a checkpoint before it ends.
+must leave its node, has all of them save a checkpoint after the batch or validation that runs, and
+ends; torchrun waits 30 seconds for that.
 """
 
 import sys

@@ -68,9 +68,14 @@ def create_app(
 
 def _decode(body: bytearray) -> SearchRequest:
     try:
-        return _decoder.decode(body)
+        request = _decoder.decode(body)
     except msgspec.MsgspecError as error:
         raise Refusal(400, "malformed", f"the body is no SearchRequest: {error}") from error
+    if not request.index_version and any(query.exclude_rows for query in request.queries):
+        raise Refusal(
+            400, "malformed", "exclude_rows are rows of one index: index_version must name it"
+        )
+    return request
 
 
 def _choose(request: SearchRequest, loader: Loader) -> ServedIndex:

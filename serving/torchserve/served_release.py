@@ -30,7 +30,7 @@ class ServedRelease:
         self.popular: Popular = release.popular()
         self.pin_ids = PinIds.load(release.index)
         """Of the rows of its index."""
-        # Last: it maps files, which stay mapped where what comes after it fails.
+        # Last: its stores must be closed, which nobody would do where what comes after it fails.
         self.hydrator = make_hydrator(release)
 
     @property

@@ -154,6 +154,16 @@ def test_towers_without_conditions_are_asked_for_nothing(parts: Parts, tmp_path:
     assert embed(parts._replace(exported=exported), tmp_path / "users").conditioned == {}
 
 
+def test_towers_that_give_no_numbers_are_refused(parts: Parts, tmp_path: Path) -> None:
+    exported = tmp_path / "exported"
+    shutil.copytree(parts.exported, exported)
+    tower = torch.jit.load(exported / "user_tower.pt")
+    tower.pins.weight.fill_(torch.nan)
+    tower.save(str(exported / "user_tower.pt"))
+    with pytest.raises(ValueError, match="no user of .* can be embedded: an index is measured"):
+        embed(parts._replace(exported=exported), tmp_path / "users")
+
+
 def test_a_seed_gives_one_sample(
     parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

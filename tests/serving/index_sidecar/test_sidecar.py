@@ -129,6 +129,12 @@ def test_a_refused_query_is_told_why_and_the_others_are_answered(
             "unknown field `never`",
         ),
         (
+            encode(Query(vector(1), 1, exclude_rows=bytes(4))),
+            400,
+            "malformed",
+            "index_version must name it",
+        ),
+        (
             msgspec.msgpack.encode(
                 {"embedding_space": SPACE, "queries": [{"vectors": b"", "k": "1"}]}
             ),
