@@ -133,6 +133,15 @@ def test_a_browser_draws_it(prometheus: str, panels: list[Panel], tmp_path: Path
     assert struct.unpack(">II", header[16:]) == (WIDTH, page_height(panels))
 
 
+@needs_prometheus
+def test_nothing_is_drawn_of_a_namespace_that_nobody_scrapes(
+    prometheus: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="has nothing of namespace 'nobody' in the last 60 s"):
+        draw(prometheus, "nobody", 60.0, tmp_path / "dashboard.png")
+    assert not (tmp_path / "dashboard.png").exists()
+
+
 def test_without_a_browser_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ValueError, match="no browser is on the PATH"):
