@@ -29,15 +29,16 @@ def draw(prometheus: str, namespace: str, seconds: float, picture: Path) -> None
         picture: the PNG.
 
     Raises:
-        ValueError: Prometheus refuses a query or has nothing of the namespace, or no browser draws.
+        ValueError: Prometheus refuses a query, or has nothing of the namespace, or no browser
+            draws.
     """
     end = time.time()
     variables = {"$namespace": namespace, "$pod": ".+", "$__rate_interval": RATE_INTERVAL}
     panels = list(read_panels(prometheus, variables, end - seconds, end))
     if not any(panel.lines for panel in panels):
         raise ValueError(
-            f"{prometheus} has nothing of namespace {namespace!r} in the last {seconds:.0f} s: name "
-            "one with pods of the chart, whose metrics it scrapes"
+            f"{prometheus} has nothing of namespace {namespace!r} in the last {seconds:.0f} s: "
+            "name one with pods of the chart, whose metrics it scrapes"
         )
     subtitle = f"Namespace {namespace}, {iso(int(end - seconds))} to {iso(int(end))}"
     take_picture(make_page(panels, subtitle), WIDTH, page_height(panels), picture)
