@@ -25,7 +25,8 @@ from tests.cluster.steps_in_images import ImageRun, run_in_images
 from tests.kubectl import get, kubectl, new_namespace
 
 NUM_USERS = 50
-FOLLOW = ("--set", "replicaCount=2,release.followSeconds=2")
+SETTINGS = "replicaCount=2,release.followSeconds=2"
+"""Pods that take what is published at once: a minute is long in a test."""
 
 
 @pytest.fixture(scope="session")
@@ -96,8 +97,7 @@ def client(images: Images, node: Node, store: Path) -> Iterator[Client]:
 @pytest.fixture(scope="session")
 def service(images: Images, client: Client) -> Iterator[Service]:
     """Two pods that serve the demo's release from the claim."""
-    options = ("--set", "replicaCount=2")
-    with installed(client.namespace, "minimal", images, *options) as service:
+    with installed(client.namespace, "minimal", images, "--set", SETTINGS) as service:
         service.settle()
         yield service
 
@@ -145,18 +145,14 @@ def restored(service: Service) -> Iterator[None]:
     """Puts the service back to the release in production, whatever a test did."""
     yield
     # The number of pods may be an autoscaler's, which is gone with this.
-    options = ("--set", "replicaCount=2", "--force-conflicts")
-    code, complaint = service.helm("upgrade", "--timeout", "3m", *options)
+    code, complaint = service.helm("upgrade", "--timeout", "3m", "--force-conflicts")
     assert code == 0, complaint
     service.settle()
 
 
 @pytest.fixture
-def followed(service: Service, client: Client, demo: Demo) -> Iterator[None]:
-    """Pods that look at the channel every other second; it stands for the demo again at the end."""
-    code, complaint = service.helm("upgrade", "--timeout", "3m", *FOLLOW)
-    assert code == 0, complaint + service.explain()
-    service.settle()
+def refreshed(service: Service, client: Client, demo: Demo) -> Iterator[None]:
+    """The channel, and with it the pods, stand for the demo again at the end."""
     yield
     republish(client, demo.version, demo.created_at)
     wait_for_version(service, client, demo, demo.version)

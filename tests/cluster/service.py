@@ -37,20 +37,25 @@ class Images(NamedTuple):
 
 
 class Service:
-    """An installed chart."""
+    """An installed chart.
 
-    def __init__(self, namespace: str, values: str, images: Images) -> None:
+    Args:
+        values: names the file of `ci/` that it is installed with.
+        options: further ones of helm, for whatever it is called.
+    """
+
+    def __init__(self, namespace: str, values: str, images: Images, *options: str) -> None:
         self.namespace = namespace
         self.url = f"http://{OBJECTS}.{namespace}"
         self._values = values
-        self._images = images
+        self._options = (*images.settings, *options)
 
     def helm(self, command: str, *options: str) -> tuple[int, str]:
         """Runs a helm command that takes values; returns its exit code and complaint."""
         file = str(CHART / "ci" / f"{self._values}-values.yaml")
         finished = run_helm(
             *(command, NAME, str(CHART), "--namespace", self.namespace, "--values", file),
-            *(*self._images.settings, "--wait", *options),
+            *(*self._options, "--wait", *options),
             on_cluster=True,
         )
         return finished.returncode, finished.stderr
@@ -119,9 +124,9 @@ class Service:
 @contextmanager
 def installed(namespace: str, values: str, images: Images, *options: str) -> Iterator[Service]:
     """The chart, installed and ready; uninstalled afterwards."""
-    service = Service(namespace, values, images)
+    service = Service(namespace, values, images, *options)
     try:
-        code, complaint = service.helm("install", "--timeout", "3m", *options)
+        code, complaint = service.helm("install", "--timeout", "3m")
         assert code == 0, complaint + service.explain()
         yield service
     finally:

@@ -34,7 +34,7 @@ RULES = (
     "prometheusRule.enabled=true,prometheusRule.objectives.fastMilliseconds=250,"
     "users.redis.url=redis://redis:6379/0",
 )
-FOLLOW = "replicaCount=2,release.followSeconds=2,sidecar.recallSamplePercent=20"
+SAMPLE = "sidecar.recallSamplePercent=20"
 # What a model that someone else trained would leave, put there by hand.
 OTHER_SPACE = """
 import shutil
@@ -75,12 +75,12 @@ ANSWERS, LATENCY = budget("HomefeedAnswersBudgetBurn"), budget("HomefeedLatencyB
 
 
 @pytest.fixture(scope="module")
-def following(service: Service, client: Client, demo: Demo) -> Iterator[None]:
-    """Pods that look at the channel every other second, and sample many searches."""
-    upgrade(service, FOLLOW)
+def sampling(service: Service, client: Client, demo: Demo) -> Iterator[None]:
+    """Pods that sample many searches."""
+    upgrade(service, "--set", SAMPLE)
     yield
     republish(client, demo.version, demo.created_at)
-    upgrade(service, "replicaCount=2")
+    upgrade(service)
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +106,8 @@ def rules(alerting: HurriedRules, traffic: Traffic) -> Iterator[HurriedRules]:
         alerting.wait_until_quiet()
 
 
-def upgrade(service: Service, settings: str) -> None:
-    code, complaint = service.helm("upgrade", "--timeout", "3m", "--set", settings)
+def upgrade(service: Service, *options: str) -> None:
+    code, complaint = service.helm("upgrade", "--timeout", "3m", *options)
     assert code == 0, complaint + service.explain()
     service.settle()
     service.wait_until(lambda: len(service.pods()) == 2)
@@ -173,7 +173,7 @@ def test_no_pod_is_ready(service: Service, rules: HurriedRules, client: Client) 
 def test_redis_is_gone(
     service: Service, client: Client, alerting: HurriedRules, traffic: Traffic, redis: str
 ) -> None:
-    upgrade(service, f"replicaCount=2,users.redis.url={redis}")
+    upgrade(service, "--set", f"users.redis.url={redis}")
     try:
         with traffic.flowing():
             alerting.wait_until_quiet()
@@ -182,7 +182,7 @@ def test_redis_is_gone(
             client.run("sh", "-c", START_REDIS)
             alerting.wait_until_quiet()
     finally:
-        upgrade(service, "replicaCount=2")
+        upgrade(service)
     # Redis never costs an answer.
     assert traffic.failed() == 0
     assert traffic.degraded() == 0
@@ -207,7 +207,7 @@ def redis(client: Client) -> Iterator[str]:
 
 
 @needs_cluster
-@pytest.mark.usefixtures("following")
+@pytest.mark.usefixtures("sampling")
 def test_a_corrupt_refresh(rules: HurriedRules, client: Client, demo: Demo) -> None:
     made_at = int(time.time())
     corrupt = republish(client, demo.version, made_at, ASIDE)
@@ -218,7 +218,7 @@ def test_a_corrupt_refresh(rules: HurriedRules, client: Client, demo: Demo) -> N
 
 
 @needs_cluster
-@pytest.mark.usefixtures("following")
+@pytest.mark.usefixtures("sampling")
 def test_an_old_index(rules: HurriedRules, client: Client, demo: Demo) -> None:
     republish(client, demo.version, int(time.time()) - 3 * DAY)
     rules.wait_until_fired(cause("HomefeedIndexTooOld"))
@@ -226,7 +226,7 @@ def test_an_old_index(rules: HurriedRules, client: Client, demo: Demo) -> None:
 
 
 @needs_cluster
-@pytest.mark.usefixtures("following")
+@pytest.mark.usefixtures("sampling")
 def test_an_index_that_misses_much(
     service: Service, rules: HurriedRules, client: Client, demo: Demo, tmp_path: Path
 ) -> None:

@@ -15,7 +15,6 @@ from tests.cluster.service import OBJECTS, Service
 from tests.kubectl import needs_cluster
 
 SCRAPE_SECONDS = 60
-ALONE = ("--timeout", "3m", "--set", "replicaCount=2")
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def later(client: Client, demo: Demo) -> str:
 def canary(service: Service, later: str) -> str:
     """A canary pod that serves that release beside the two of the service."""
     code, complaint = service.helm(
-        "upgrade", *ALONE, "--set", f"canary.enabled=true,canary.release={later}"
+        "upgrade", "--timeout", "3m", "--set", f"canary.enabled=true,canary.release={later}"
     )
     assert code == 0, complaint + service.explain()
     service.settle()
@@ -94,7 +93,9 @@ def test_a_canary_is_promoted_and_no_request_notices(
     service: Service, canary: str, traffic: Traffic, demo: Demo, figures: Figures
 ) -> None:
     with traffic.flowing():
-        code, complaint = service.helm("upgrade", *ALONE, "--set", f"release.version={canary}")
+        code, complaint = service.helm(
+            "upgrade", "--timeout", "3m", "--set", f"release.version={canary}"
+        )
         assert code == 0, complaint + service.explain()
         # Pods that end answer for a while: until the last of them is gone.
         service.wait_until(lambda: tracks(service) == ["stable", "stable"])
@@ -113,7 +114,7 @@ def test_a_canary_is_taken_back_and_no_request_notices(
 ) -> None:
     stable = [pod["metadata"]["name"] for pod in service.pods() if track(pod) == "stable"]
     with traffic.flowing():
-        code, complaint = service.helm("upgrade", *ALONE)
+        code, complaint = service.helm("upgrade", "--timeout", "3m")
         assert code == 0, complaint + service.explain()
         service.wait_until(lambda: tracks(service) == ["stable", "stable"])
     answered = versions(traffic)

@@ -126,14 +126,14 @@ def corrupt(place: Place, demo: Demo, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def before(place: Place, demo: Demo) -> Iterator[str]:
-    """The version that is served; it is in production again afterwards."""
-    yield demo.version
+def before(place: Place, demo: Demo) -> str:
+    """The version that is served and in production, whatever a test before left there."""
     place.publish(demo.release, demo.version)
     if place.versions(demo.users[0]) != {demo.version}:
         succeeded, report = place.deployer.deploy(demo.version)
         assert succeeded, report
     place.service.settle()
+    return demo.version
 
 
 @needs_cluster

@@ -28,7 +28,6 @@ def policy(service: Service, client: Client, enforced: None, restored: None) -> 
         "networkPolicy.enabled": "true",
         f"networkPolicy.clients[0].namespaceSelector.{label}": client.namespace,
         "networkPolicy.kubernetesApi.to[0].ipBlock.cidr": api_server(),
-        "replicaCount": "2",
     }
     options = ("--set", ",".join(f"{name}={value}" for name, value in settings.items()))
     nobody = ("--set-json", "networkPolicy.monitoring=[]")
@@ -64,7 +63,6 @@ def test_of_one_namespace_only_a_pod_with_the_label_reaches_it(
         "networkPolicy.enabled": "true",
         "networkPolicy.clients[0].podSelector.matchLabels.role": "gateway",
         "networkPolicy.kubernetesApi.to[0].ipBlock.cidr": api_server(),
-        "replicaCount": "2",
     }
     options = ",".join(f"{name}={value}" for name, value in settings.items())
     code, complaint = service.helm("upgrade", "--timeout", "3m", "--set", options)

@@ -20,7 +20,7 @@ LEAST_PER_SECOND = 50
 
 
 @needs_cluster
-@pytest.mark.usefixtures("restored", "followed")
+@pytest.mark.usefixtures("refreshed")
 def test_running_pods_take_a_refresh_and_no_request_notices(
     service: Service, client: Client, traffic: Traffic, demo: Demo, figures: Figures
 ) -> None:
@@ -39,7 +39,7 @@ def test_running_pods_take_a_refresh_and_no_request_notices(
 
 @needs_cluster
 @pytest.mark.full
-@pytest.mark.usefixtures("restored", "followed")
+@pytest.mark.usefixtures("refreshed")
 def test_many_refreshes_in_a_row(
     service: Service, client: Client, traffic: Traffic, demo: Demo, figures: Figures
 ) -> None:

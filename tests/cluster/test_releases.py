@@ -40,7 +40,7 @@ def test_a_broken_release_is_never_served_and_says_why(
 ) -> None:
     serving = [pod["metadata"]["name"] for pod in service.pods()]
     flip_a_bit(client, other)
-    wanted = ("--set", f"replicaCount=2,release.version={other}")
+    wanted = ("--set", f"release.version={other}")
     try:
         with traffic.flowing():
             code, complaint = service.helm("upgrade", "--timeout", "45s", *wanted)
@@ -71,7 +71,7 @@ def test_the_release_that_the_images_made_takes_over(
 ) -> None:
     with traffic.flowing():
         start = time.monotonic()
-        wanted = ("--set", f"replicaCount=2,release.version={other}")
+        wanted = ("--set", f"release.version={other}")
         code, complaint = service.helm("upgrade", "--timeout", "3m", *wanted)
         assert code == 0, complaint + service.explain()
         service.settle()
@@ -97,7 +97,7 @@ def test_the_release_that_the_images_made_takes_over(
 @pytest.mark.usefixtures("restored")
 def test_a_version_that_does_not_exist_is_named(service: Service, client: Client) -> None:
     missing = "20200101T000000Z-00000000"
-    wanted = ("--set", f"replicaCount=2,release.version={missing}")
+    wanted = ("--set", f"release.version={missing}")
     code, _ = service.helm("upgrade", "--timeout", "20s", *wanted)
     assert code != 0
     said = events_of(service, newest(service)["metadata"]["name"])
