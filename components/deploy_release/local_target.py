@@ -72,6 +72,10 @@ class LocalTarget:
             file.flush()
             yield lambda: None
 
+    def mend(self) -> str:
+        """Nothing: a process that is gone is none that is served."""
+        return ""
+
     def before(self) -> str:
         """The version that is served."""
         state = self._state()

@@ -40,7 +40,7 @@ def deploy(order: Order, config: DeploymentConfig, target: Target, output: Path)
     """Deploys a release, unless it is deployed already and answers.
 
     1. Check that the release fits: its schema, its embedding space, its channel.
-    2. Take the lock.
+    2. Take the lock, and mend what a deployment left that died.
     3. Compare what is there with what is wanted; a dry run ends here, before any lock.
     4. Upgrade to exactly this version, and wait until all of it can be asked.
     5. Ask the new pods.
@@ -93,6 +93,8 @@ class _Running:
             return
         with target.locked() as check_lock:
             self._step(f"locked {target.title}")
+            if mended := target.mend():
+                self._step(mended)
             self._plan()
             if self._changes:
                 check_lock()

@@ -26,6 +26,17 @@ class Target(Protocol):
         """
         ...
 
+    def mend(self) -> str:
+        """Takes back what a deployment left that died at work; for who holds the lock.
+
+        Returns:
+            What was done, empty where nothing had to be.
+
+        Raises:
+            RuntimeError: it cannot be taken back.
+        """
+        ...
+
     def before(self) -> str:
         """What is served: a version, or a channel that is followed; empty for nothing."""
         ...

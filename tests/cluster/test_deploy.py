@@ -240,6 +240,7 @@ def test_what_a_killed_upgrade_left_is_mended_by_the_next_deployment(
     report = place.deploy_once_free(before)
     seconds = time.monotonic() - start
     assert (report.outcome, report.before) == (Outcome.UNCHANGED, before)
+    assert any("had left revision" in step for step in report.steps)
     assert place.state() == "deployed"
     assert place.history()[-1]["description"].startswith("Rollback to")
     place.service.settle()
@@ -260,4 +261,5 @@ def test_what_a_killed_installation_left_is_mended_by_the_next_deployment(
     place.publish(demo.release, before)
     report = place.deploy_once_free(before, **options)
     place.uninstall("another")
+    assert any(step.endswith("pending-install: uninstalled") for step in report.steps)
     assert (report.outcome, report.before) == (Outcome.DEPLOYED, "")

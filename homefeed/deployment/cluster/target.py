@@ -42,12 +42,24 @@ class ClusterTarget:
 
     @contextmanager
     def locked(self) -> Iterator[CheckLock]:
-        """Holds the namespace's Lease, and mends what a deployment left that died."""
+        """Holds the namespace's Lease."""
         config = self._config
         lease = Lease(self._api, config.namespace, new_holder(), config.lock_seconds)
         with lease.held():
-            self._mend()
             yield lease.check
+
+    def mend(self) -> str:
+        """Goes back to the last whole revision, where a helm died at work."""
+        history = self._helm.history()
+        if not history or not history[-1].status.startswith(PENDING):
+            return ""
+        left = f"a helm that died had left revision {history[-1].revision} {history[-1].status}"
+        whole = [each.revision for each in history if each.status in WHOLE]
+        if whole:
+            self._helm.roll_back(whole[-1])
+            return f"{left}: rolled back to revision {whole[-1]}"
+        self._helm.uninstall()
+        return f"{left}: uninstalled"
 
     def before(self) -> str:
         """`release.version` of what is installed."""
@@ -88,20 +100,6 @@ class ClusterTarget:
     def status(self) -> Status:
         """Deployment, pods and events."""
         return self._observed.status()
-
-    def _mend(self) -> None:
-        """Goes back to the last whole revision, where a helm died at work.
-
-        Who holds the lock is alone, so nothing of it goes on.
-        """
-        history = self._helm.history()
-        if not history or not history[-1].status.startswith(PENDING):
-            return
-        whole = [each.revision for each in history if each.status in WHOLE]
-        if whole:
-            self._helm.roll_back(whole[-1])
-        else:
-            self._helm.uninstall()
 
 
 def without_secrets(manifest: str) -> str:
