@@ -125,18 +125,34 @@ def cpu_milliseconds(
     pins: float, shards: int, dimension: int, measured: Mapping[str, Record]
 ) -> float:
     """CPU time of a request whose search goes to `shards` of `pins` each."""
-    small, large = (
-        1000 * cores(measured[f"{size} throughput"]) / measured[f"{size} throughput"].value
-        for size in ("small", "large")
-    )
+    return _request(measured, "small") + _growth(pins, shards, dimension, measured)
+
+
+def sidecar_milliseconds(
+    pins: float, shards: int, dimension: int, measured: Mapping[str, Record]
+) -> float:
+    """What of it the sidecars of one shard take: all that grows with pins and shards."""
+    scale = dimension / measured["dimensions"].value
+    growth = _growth(pins, shards, dimension, measured)
+    return measured["exact search"].value * scale + growth / shards
+
+
+def _request(measured: Mapping[str, Record], size: str) -> float:
+    """CPU time of one as it was measured, on all cores of the machine."""
+    throughput = measured[f"{size} throughput"]
+    return 1000 * cores(throughput) / throughput.value
+
+
+def _growth(pins: float, shards: int, dimension: int, measured: Mapping[str, Record]) -> float:
     scale = dimension / measured["dimensions"].value
     if _is_exact(pins):
         a_pin = measured["exact search"].value / SMALL_PINS
         search = a_pin * max(0.0, pins - SMALL_PINS) * scale
     else:
-        search = (large - small) * math.sqrt(pins / measured["large pins"].value) * scale
+        more = _request(measured, "large") - _request(measured, "small")
+        search = more * math.sqrt(pins / measured["large pins"].value) * scale
     hop = measured["sidecar"].value - measured["engine"].value
-    return small + shards * search + (shards - 1) * hop
+    return shards * search + (shards - 1) * hop
 
 
 def cores(record: Record) -> int:
@@ -173,9 +189,14 @@ def _setup(
     shards = math.ceil(demand.pins * HELD_INDEXES * pin_bytes / room)
     pins = demand.pins / shards
     milliseconds = cpu_milliseconds(pins, shards, demand.dimension, measured)
-    busy = demand.requests_per_second * milliseconds / 1000
+    # Neither server can use what the other leaves of its CPUs.
+    busiest = max(
+        milliseconds / (SERVERS * shards),
+        sidecar_milliseconds(pins, shards, demand.dimension, measured),
+    )
+    busy = demand.requests_per_second * busiest / 1000
     # One more, for the pod that a node or a rollout takes away.
-    replicas = math.ceil(busy / (shards * SERVERS * demand.cpus * UTILISATION)) + 1
+    replicas = math.ceil(busy / (demand.cpus * UTILISATION)) + 1
     pods = shards * replicas
     pod_bytes = fixed + HELD_INDEXES * pins * pin_bytes
     disk = KEPT_RELEASES * (pins * pin_bytes + demand.users * measured["user bytes"].value)

@@ -93,8 +93,7 @@ class _Running:
             return
         with target.locked() as check_lock:
             self._step(f"locked {target.title}")
-            if mended := target.mend():
-                self._step(mended)
+            self._mend()
             self._plan()
             if self._changes:
                 check_lock()
@@ -111,6 +110,13 @@ class _Running:
                     f"answer as it should: {complaint}. Nothing was changed"
                 )
             self._outcome = Outcome.DEPLOYED if self._changes else Outcome.UNCHANGED
+
+    def _mend(self) -> None:
+        before, self._outcome = self._outcome, Outcome.FAILED
+        if mended := self._target.mend():
+            self._step(mended)
+        else:
+            self._outcome = before
 
     def _plan(self) -> None:
         order, target = self._order, self._target
@@ -136,7 +142,10 @@ class _Running:
     def _ask(self, num_pins: int) -> str:
         """Asks what must answer from the release; returns what is wrong, empty for nothing."""
         order = self._order
-        urls = self._target.urls(order.version)
+        try:
+            urls = self._target.urls(order.version)
+        except RuntimeError as error:
+            return str(error)
         if not urls:
             return f"no pod of {self._target.title} is ready with release {order.version}"
         self._answers = tuple(
@@ -184,7 +193,10 @@ class _Running:
 
     def _warnings(self) -> str:
         """The newest complaints of the cluster, as the end of a message."""
-        said = self._target.status().warnings
+        try:
+            said = self._target.status().warnings
+        except RuntimeError as error:
+            return f"\n{error}"
         # A pod that loads fails its probes as one that never will does.
         causes = [line for line in said if not line.startswith(PROBE_FAILED)] or said
         return "".join(f"\n{line}" for line in causes[-MAX_WARNINGS:])

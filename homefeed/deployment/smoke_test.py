@@ -4,6 +4,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 
 import msgspec
 
@@ -15,6 +16,8 @@ UNKNOWN_USER = "homefeed-smoke-test"
 SECONDS_BETWEEN_TRIES = 1.0
 MOST_SAID = 300
 """Bytes of an error's body that are kept."""
+NO_ANSWER = (OSError, HTTPException)
+"""The second is of an answer that breaks off, or is none of HTTP."""
 
 
 class Expected(msgspec.Struct, frozen=True):
@@ -77,9 +80,8 @@ def _ask(
             found = msgspec.json.decode(response.read(), type=_Recommendations)
         num_pins, complaint = len(found.pins), _complaint(found, expected)
     except urllib.error.HTTPError as error:
-        said = error.read()[:MOST_SAID].decode(errors="replace").strip()
-        complaint = f"status {error.code}: {said}"
-    except OSError as error:
+        complaint = f"status {error.code}: {_body(error)}"
+    except NO_ANSWER as error:
         complaint = f"no answer: {error}"
     except msgspec.MsgspecError as error:
         complaint = f"the answer is none of homefeed's: {error}"
@@ -87,6 +89,13 @@ def _ask(
     return Answer(
         pod=pod, user=user, milliseconds=milliseconds, num_pins=num_pins, complaint=complaint
     )
+
+
+def _body(error: urllib.error.HTTPError) -> str:
+    try:
+        return error.read()[:MOST_SAID].decode(errors="replace").strip()
+    except NO_ANSWER as broken:
+        return f"its text broke off: {broken}"
 
 
 def _complaint(found: _Recommendations, expected: Expected) -> str:

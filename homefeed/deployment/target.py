@@ -58,7 +58,11 @@ class Target(Protocol):
         ...
 
     def urls(self, version: str) -> Mapping[str, str]:
-        """Name to URL of all that must answer from a version."""
+        """Name to URL of all that must answer from a version.
+
+        Raises:
+            RuntimeError: that cannot be told.
+        """
         ...
 
     def roll_back(self) -> None:
@@ -70,5 +74,9 @@ class Target(Protocol):
         ...
 
     def status(self) -> Status:
-        """What is there now, and what was said since this was made."""
+        """What is there now, and what was said since this was made.
+
+        Raises:
+            RuntimeError: that cannot be told.
+        """
         ...

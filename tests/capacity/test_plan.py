@@ -48,6 +48,15 @@ def test_what_was_measured_comes_out_again(pins: int, size: str) -> None:
     assert plan(pins=SMALL_PINS).extrapolated == []
 
 
+@pytest.mark.parametrize("pins", [10**5, 10**7, 10**8])
+def test_a_sidecar_has_the_cpu_that_its_searches_take(pins: int) -> None:
+    wanted = 5000.0
+    setup = built(pins=pins, requests_per_second=wanted)
+    # What a request takes more than on the smallest corpus is searched for in the sidecar.
+    searching = wanted * (setup.cpu_milliseconds - cpu_milliseconds(SMALL_PINS, 1, 64, MEASURED))
+    assert setup.pods - 1 >= searching / 1000 / UTILISATION
+
+
 def test_memory_is_that_of_the_containers_and_of_two_indexes() -> None:
     setup = built()
     a_pin = sum(MEASURED[f"{part} bytes"].value for part in ("vector", "approximate", "id"))

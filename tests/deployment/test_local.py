@@ -6,12 +6,13 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 import pytest
 
 from components.deploy_release.deploy import deploy_release
-from components.deploy_release.local_target import LOCK_FILE
+from components.deploy_release.local_target import LOCK_FILE, LocalTarget
 from homefeed.config import to_yaml
 from homefeed.deployment.config import DeploymentConfig, LocalConfig, SmokeTestConfig
 from homefeed.deployment.layout import REPORT_FILE, Deployment, Outcome
@@ -146,6 +147,27 @@ def test_a_release_that_fails_the_smoke_test_is_taken_back(
     assert all("degraded" in each.complaint for each in report.answers)
     assert report.steps[-1] == f"channel production stands for {in_production} again"
     assert "rolled back" in (place.folder / "report" / REPORT_FILE).read_text()
+
+
+def test_a_release_that_nobody_can_find_to_ask_is_taken_back(
+    place: Place,
+    release: SmallRelease,
+    in_production: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    version = later(release.folder, tmp_path / "later", seconds=210)
+    place.store.publish(tmp_path / "later", "production")
+
+    def no_answer(*_: object) -> NoReturn:
+        raise RuntimeError("the cluster does not say")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalTarget, "urls", no_answer)
+        with pytest.raises(RuntimeError, match="smoke test failed: the cluster does not say"):
+            place.deploy(version)
+    assert place.report.outcome == Outcome.ROLLED_BACK
+    assert place.answers_from() == in_production
 
 
 def test_a_damaged_release_never_ends_the_one_that_is_served(

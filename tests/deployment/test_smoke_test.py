@@ -25,8 +25,13 @@ RIGHT: dict[str, Any] = {
 
 
 @contextmanager
-def answering(*answers: tuple[int, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A server that gives these in turn, the last one ever after; and what it was asked."""
+def answering(
+    *answers: tuple[int, Any], missing: int = 0
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A server that gives these in turn, the last one ever after; and what it was asked.
+
+    Of each answer so many bytes are missing.
+    """
     asked: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -36,6 +41,7 @@ def answering(*answers: tuple[int, Any]) -> Iterator[tuple[str, list[dict[str, A
             status, body = answers[min(len(asked), len(answers)) - 1]
             text = body if isinstance(body, str) else json.dumps(body)
             self.send_response(status)
+            self.send_header("Content-Length", str(len(text.encode()) + missing))
             self.end_headers()
             self.wfile.write(text.encode())
 
@@ -81,6 +87,15 @@ def test_what_is_wrong_is_said(status: int, body: Any, complaint: str) -> None:
     with answering((status, body)) as (url, _):
         (answer,) = ask(url)
     assert complaint in answer.complaint
+
+
+@pytest.mark.parametrize(
+    ("status", "complaint"), [(200, "no answer: IncompleteRead"), (503, "status 503: its text")]
+)
+def test_an_answer_that_breaks_off_is_none(status: int, complaint: str) -> None:
+    with answering((status, RIGHT), missing=10) as (url, _):
+        (answer,) = ask(url)
+    assert answer.complaint.startswith(complaint)
 
 
 def test_a_release_of_few_pins_need_not_give_more() -> None:

@@ -66,9 +66,10 @@ class Helm:
             raise self._error(done)
         return msgspec.json.decode(done.stdout, type=list[Revision])
 
-    def version(self) -> str:
-        """`release.version` of what is installed."""
-        text = self._must("get", "values", self._config.name, "--output", "json")
+    def version(self, revision: int) -> str:
+        """`release.version` of a revision."""
+        which = (self._config.name, f"--revision={revision}")
+        text = self._must("get", "values", *which, "--output", "json")
         given: Any = msgspec.json.decode(text) or {}
         return given.get("release", {}).get("version", DEFAULT_VERSION)
 

@@ -7,6 +7,7 @@ is over is seen by this machine's clock and the holder's time, so clocks must ag
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,8 @@ class Lease:
         self._version = ""
         """Of the object as we wrote it last: nobody else's word is overwritten."""
         self._lost = ""
+        self._said_at = time.monotonic()
+        """When our last word was sent."""
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -69,8 +72,10 @@ class Lease:
         Raises:
             RuntimeError: it was lost; nothing may be changed any more.
         """
-        if self._lost:
-            raise RuntimeError(f"the lock of the deployment was lost: {self._lost}")
+        silent = time.monotonic() - self._said_at
+        if self._lost or silent > self._seconds:
+            why = self._lost or f"it was not renewed for {silent:.0f} s"
+            raise RuntimeError(f"the lock of the deployment was lost: {why}")
 
     def _take(self) -> None:
         try:
@@ -103,14 +108,12 @@ class Lease:
         )
 
     def _renew(self, ended: threading.Event) -> None:
-        last = datetime.now(UTC)
         while not ended.wait(self._seconds / RENEWALS):
             try:
                 self._write(self._version)
-                last = datetime.now(UTC)
             except (ApiException, HTTPError) as error:
                 is_taken = isinstance(error, ApiException) and error.status in (404, 409)
-                if is_taken or datetime.now(UTC) - last > timedelta(seconds=self._seconds):
+                if is_taken or time.monotonic() - self._said_at > self._seconds:
                     said = reason(error) if isinstance(error, ApiException) else str(error)
                     self._lost = f"Lease {NAME} of namespace {self._namespace}: {said}"
                     return
@@ -135,13 +138,14 @@ class Lease:
             raise
 
     def _write(self, version: str, holder: str | None = None) -> None:
+        said_at = time.monotonic()
         written: Any = self._leases.replace_namespaced_lease(
             NAME,
             self._namespace,
             self._body(version, holder),
             _request_timeout=PATIENCE_SECONDS,
         )
-        self._version = written.metadata.resource_version
+        self._version, self._said_at = written.metadata.resource_version, said_at
 
     def _body(self, version: str, holder: str | None = None) -> dict[str, Any]:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

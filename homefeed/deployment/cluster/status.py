@@ -1,6 +1,7 @@
 """What Kubernetes says of the chart's Deployment and its pods, as plain records."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,14 +38,9 @@ class Observed:
         Raises:
             RuntimeError: the API does not answer, or refuses.
         """
-        try:
+        with self._asked():
             deployments, pods = self._deployments(), self._pods()
             events = self._events({each.metadata.name for each in deployments})
-        except (ApiException, HTTPError) as error:
-            said = reason(error) if isinstance(error, ApiException) else str(error)
-            raise RuntimeError(
-                f"the cluster does not say what is in namespace {self._namespace}: {said}"
-            ) from error
         return Status(
             summary="; ".join(map(_summary, deployments)) or "there is no Deployment",
             pods=tuple(map(_pod, pods)),
@@ -53,12 +49,28 @@ class Observed:
         )
 
     def urls(self, version: str) -> Mapping[str, str]:
-        """Name to URL of the pods that were made for a version and are ready."""
+        """Name to URL of the pods that were made for a version and are ready.
+
+        Raises:
+            RuntimeError: the API does not answer, or refuses.
+        """
+        with self._asked():
+            pods = self._pods()
         return {
             pod.metadata.name: _url(pod)
-            for pod in self._pods()
+            for pod in pods
             if _version(pod) == version and _is_ready(pod) and not pod.metadata.deletion_timestamp
         }
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        try:
+            yield
+        except (ApiException, HTTPError) as error:
+            said = reason(error) if isinstance(error, ApiException) else str(error)
+            raise RuntimeError(
+                f"the cluster does not say what is in namespace {self._namespace}: {said}"
+            ) from error
 
     def _deployments(self) -> list[Any]:
         answer: Any = self._apps.list_namespaced_deployment(

@@ -3,14 +3,14 @@
 import difflib
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from kubernetes import client
 
 from homefeed.deployment.cluster.access import api_client, kubeconfig
-from homefeed.deployment.cluster.helm import PENDING, Helm
+from homefeed.deployment.cluster.helm import PENDING, Helm, Revision
 from homefeed.deployment.cluster.lease import Lease, new_holder
 from homefeed.deployment.cluster.status import Observed
 from homefeed.deployment.config import ClusterConfig
@@ -21,7 +21,7 @@ SEPARATOR = "---"
 SECRET = re.compile(r"^kind: [\"']?Secret[\"']?\s*$", re.MULTILINE)
 DEPLOYED = "deployed"
 WHOLE = (DEPLOYED, "superseded")
-"""States of revisions that once answered."""
+"""States of revisions that came up; the pods of the last one stay where a later one does not."""
 
 
 class ClusterTarget:
@@ -54,16 +54,16 @@ class ClusterTarget:
         if not history or not history[-1].status.startswith(PENDING):
             return ""
         left = f"a helm that died had left revision {history[-1].revision} {history[-1].status}"
-        whole = [each.revision for each in history if each.status in WHOLE]
-        if whole:
-            self._helm.roll_back(whole[-1])
-            return f"{left}: rolled back to revision {whole[-1]}"
+        if revision := _last_whole(history):
+            self._helm.roll_back(revision)
+            return f"{left}: rolled back to revision {revision}"
         self._helm.uninstall()
         return f"{left}: uninstalled"
 
     def before(self) -> str:
-        """`release.version` of what is installed."""
-        return self._helm.version() if self._helm.history() else ""
+        """`release.version` of the last revision that came up."""
+        revision = _last_whole(self._helm.history())
+        return self._helm.version(revision) if revision else ""
 
     def plan(self, version: str) -> str:
         """How the objects would differ; of a revision that failed, all of them."""
@@ -82,8 +82,7 @@ class ClusterTarget:
 
     def upgrade(self, version: str) -> None:
         """`helm upgrade --install --rollback-on-failure --wait`."""
-        history = self._helm.history()
-        self._revision = history[-1].revision if history else 0
+        self._revision = _last_whole(self._helm.history())
         self._helm.upgrade(version)
 
     def urls(self, version: str) -> Mapping[str, str]:
@@ -100,6 +99,11 @@ class ClusterTarget:
     def status(self) -> Status:
         """Deployment, pods and events."""
         return self._observed.status()
+
+
+def _last_whole(history: Sequence[Revision]) -> int:
+    """The number of the last revision that came up; 0 for none."""
+    return max((each.revision for each in history if each.status in WHOLE), default=0)
 
 
 def without_secrets(manifest: str) -> str:
