@@ -105,12 +105,21 @@ def publish(
     channel: Annotated[
         str, typer.Option(help="What then stands for the release; pods serve production.")
     ] = "production",
+    version: Annotated[
+        str | None,
+        typer.Option(help="Instead, a version or channel of the store: nothing is uploaded."),
+    ] = None,
     work: Work = DEFAULT_WORK,
 ) -> None:
     """Put a release into a release store, where a cluster's pods take it from."""
-    from homefeed.cli.publish import publish_release
+    from homefeed.cli.publish import publish_again, publish_release
 
-    publish_release(release, store, channel, work)
+    if version is None:
+        publish_release(release, store, channel, work)
+    elif release is None:
+        publish_again(version, store, channel)
+    else:
+        raise ValueError(f"{release} and --version {version} are two releases: name one")
 
 
 @app.command()

@@ -66,35 +66,32 @@ class ReleaseStore:
                 stands for another release than `replaces`, or the store holds another release of
                 that version.
         """
-        if not CHANNEL.fullmatch(channel):
-            raise ValueError(
-                f"channel {channel!r} is no name: small letters, digits and dashes, a letter first"
-            )
+        _check_name(channel)
         release = Release.open(folder)
         self._check_channel(channel, replaces, release.version)
         self._upload(release)
         self._point(channel, release.version, replaces)
-        if not self._store.holds(f"{RELEASES}/{release.version}"):
-            raise ValueError(
-                f"release {release.version} was pruned from {self.url} while channel {channel!r} "
-                "was pointed to it: publish it again"
-            )
         return release.version
 
-    def point(self, channel: str, version: str, replaces: str = "") -> None:
+    def point(self, channel: str, name: str, replaces: str = "") -> str:
         """Points a channel to a release that the store holds, as back to an earlier one.
 
         Args:
-            channel: its name.
-            version: of the release.
+            channel: what to point.
+            name: the release's version, or another channel that stands for it.
             replaces: as for `publish`.
 
+        Returns:
+            The version.
+
         Raises:
-            ValueError: the store holds no such release, or the channel stands for another than
-                `replaces`.
+            ValueError: the channel's name is no name, the store holds no such release, or the
+                channel stands for another than `replaces`.
         """
-        self.resolve(version)
+        _check_name(channel)
+        version = self.resolve(name)
         self._point(channel, version, replaces)
+        return version
 
     def resolve(self, name: str) -> str:
         """The version that a channel stands for, or the version itself where it is published.
@@ -198,6 +195,11 @@ class ReleaseStore:
         self._check_channel(channel, replaces, version)
         entry = Channel(version, datetime.now(UTC).isoformat(timespec="seconds"))
         self._store.write(f"{CHANNELS}/{channel}.json", msgspec.json.encode(entry))
+        if not self._store.holds(f"{RELEASES}/{version}"):
+            raise ValueError(
+                f"release {version} was pruned from {self.url} while channel {channel!r} was "
+                "pointed to it: publish it again"
+            )
 
     def _check_channel(self, channel: str, replaces: str, version: str) -> None:
         if replaces and (found := self.resolve(channel)) not in (replaces, version):
@@ -218,6 +220,13 @@ class ReleaseStore:
                 f"{self.url} holds another release {release.version} than {release.folder}: "
                 "releases are never changed; build a new one"
             )
+
+
+def _check_name(channel: str) -> None:
+    if not CHANNEL.fullmatch(channel):
+        raise ValueError(
+            f"channel {channel!r} is no name: small letters, digits and dashes, a letter first"
+        )
 
 
 def _said(names: Sequence[str]) -> str:

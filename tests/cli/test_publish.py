@@ -90,6 +90,33 @@ def test_a_release_that_is_named_goes_to_a_bucket(
         assert said.endswith("AWS_ENDPOINT_URL")
 
 
+def test_a_channel_is_pointed_to_what_the_store_holds(release: Path, tmp_path: Path) -> None:
+    store = ReleaseStore(str(tmp_path / "store"))
+    first = store.publish(release, "production")
+    later = write_bare_release(tmp_path / "later", created_at=2000)
+    second = store.publish(later, "canary")
+    promoted = run_homefeed("publish", "--store", store.url, "--version", "canary")
+    assert promoted.returncode == 0, promoted.stderr
+    assert promoted.stdout == f"published release {second} in {store.url} as production\n"
+    back = run_homefeed("publish", "--store", store.url, "--version", first)
+    assert back.returncode == 0, back.stderr
+    assert store.resolve("production") == first
+
+
+def test_a_version_that_is_not_there_or_not_alone_changes_nothing(
+    release: Path, tmp_path: Path
+) -> None:
+    store = ReleaseStore(str(tmp_path / "store"))
+    version = store.publish(release, "production")
+    unknown = run_homefeed("publish", "--store", store.url, "--version", f"{version[:-1]}x")
+    assert unknown.returncode == 1
+    assert f"holds no channel '{version[:-1]}x'; it holds production" in unknown.stderr
+    both = run_homefeed("publish", release, "--store", store.url, "--version", version)
+    assert both.returncode == 1
+    assert f"{release} and --version {version} are two releases: name one" in both.stderr
+    assert ReleaseStore(store.url).channels() == ["production"]
+
+
 def test_without_a_run_it_says_how_to_make_one(tmp_path: Path) -> None:
     finished = run_homefeed("publish", "--store", tmp_path / "store", "--work", tmp_path)
     assert finished.returncode == 1

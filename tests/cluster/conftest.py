@@ -28,6 +28,7 @@ NUM_USERS = 50
 FAILED = Path("build/failed/cluster-e2e.json")
 SETTINGS = "replicaCount=2,release.followSeconds=2"
 """Pods that take what is published at once: a minute is long in a test."""
+SAMPLE = "sidecar.recallSamplePercent=20"
 
 
 @pytest.fixture(scope="session")
@@ -147,9 +148,7 @@ def restored(service: Service) -> Iterator[None]:
     """Puts the service back to the release in production, whatever a test did."""
     yield
     # The number of pods may be an autoscaler's, which is gone with this.
-    code, complaint = service.helm("upgrade", "--timeout", "3m", "--force-conflicts")
-    assert code == 0, complaint
-    service.settle()
+    service.upgrade("--force-conflicts")
 
 
 @pytest.fixture
@@ -158,6 +157,15 @@ def refreshed(service: Service, client: Client, demo: Demo) -> Iterator[None]:
     yield
     republish(client, demo.version, demo.created_at)
     wait_for_version(service, client, demo, demo.version)
+
+
+@pytest.fixture(scope="module")
+def sampling(service: Service, client: Client, demo: Demo) -> Iterator[None]:
+    """Pods that measure the recall of many searches, of an index that is approximate."""
+    service.upgrade("--set", SAMPLE)
+    yield
+    republish(client, demo.version, demo.created_at)
+    service.upgrade()
 
 
 @pytest.fixture(scope="session")

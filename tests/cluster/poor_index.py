@@ -1,6 +1,7 @@
 """A refresh whose index misses much: of its lists only one is searched."""
 
 import shutil
+import time
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,11 @@ from homefeed.index.layout import ANN, INDEX, VECTORS
 from homefeed.index.train import train_ivf
 from homefeed.index.tune_filters import FilterTuning
 from homefeed.release.bundle import Release
+from homefeed.release.store import ReleaseStore
+from tests.cluster.demo import Demo
+from tests.cluster.pods import STORE, Client
+from tests.cluster.releases import CHANNEL, wait_for_version
+from tests.cluster.service import Service
 
 TOO_LITTLE = FilterTuning(
     num_filtered_probes=1,
@@ -38,3 +44,12 @@ def with_poor_index(release: Path, created_at: int, copy: Path) -> Release:
         copy, msgspec.structs.replace(of_release, version=version, created_at=created_at)
     )
     return Release.open(copy)
+
+
+def publish_poor_index(service: Service, client: Client, demo: Demo, folder: Path) -> None:
+    """Has the pods take such a refresh of the demo."""
+    poor = with_poor_index(demo.release, int(time.time()), folder / "release")
+    ReleaseStore(str(folder / "store")).publish(poor.folder, CHANNEL)
+    for part in ("releases", "channels"):
+        client.copy(folder / "store" / part, f"{STORE}/{part}")
+    wait_for_version(service, client, demo, poor.version)

@@ -60,6 +60,12 @@ class Service:
         )
         return finished.returncode, finished.stderr
 
+    def upgrade(self, *options: str) -> None:
+        """Upgrades it, and waits until every pod is of the upgrade."""
+        code, complaint = self.helm("upgrade", "--timeout", "3m", *options)
+        assert code == 0, complaint + self.explain()
+        self.settle()
+
     def render(self, *options: str) -> list[dict[str, Any]]:
         """The objects that helm would install with further options."""
         file = str(CHART / "ci" / f"{self._values}-values.yaml")

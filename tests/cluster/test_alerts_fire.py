@@ -10,14 +10,13 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from homefeed.release.store import ReleaseStore
 from tests.cluster.answers import Traffic
 from tests.cluster.demo import Demo
 from tests.cluster.deployment_exporter import deployment_exporter
 from tests.cluster.hurried_rules import Alert, HurriedRules, hurried_rules
 from tests.cluster.pods import STORE, Client, Node
-from tests.cluster.poor_index import with_poor_index
-from tests.cluster.releases import ASIDE, flip_a_bit, point_to, republish, wait_for_version
+from tests.cluster.poor_index import publish_poor_index
+from tests.cluster.releases import ASIDE, flip_a_bit, point_to, republish
 from tests.cluster.service import INSTANCE, OBJECTS, Service, restarts
 from tests.cluster.test_recovery import names
 from tests.kubectl import kubectl, needs_cluster
@@ -34,7 +33,6 @@ RULES = (
     "prometheusRule.enabled=true,prometheusRule.objectives.fastMilliseconds=250,"
     "users.redis.url=redis://redis:6379/0",
 )
-SAMPLE = "sidecar.recallSamplePercent=20"
 # What a model that someone else trained would leave, put there by hand.
 OTHER_SPACE = """
 import shutil
@@ -75,15 +73,6 @@ ANSWERS, LATENCY = budget("HomefeedAnswersBudgetBurn"), budget("HomefeedLatencyB
 
 
 @pytest.fixture(scope="module")
-def sampling(service: Service, client: Client, demo: Demo) -> Iterator[None]:
-    """Pods that sample many searches."""
-    upgrade(service, "--set", SAMPLE)
-    yield
-    republish(client, demo.version, demo.created_at)
-    upgrade(service)
-
-
-@pytest.fixture(scope="module")
 def alerting(
     service: Service, prometheus: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[HurriedRules]:
@@ -104,13 +93,6 @@ def rules(alerting: HurriedRules, traffic: Traffic) -> Iterator[HurriedRules]:
         alerting.wait_until_quiet()
         yield alerting
         alerting.wait_until_quiet()
-
-
-def upgrade(service: Service, *options: str) -> None:
-    code, complaint = service.helm("upgrade", "--timeout", "3m", *options)
-    assert code == 0, complaint + service.explain()
-    service.settle()
-    service.wait_until(lambda: len(service.pods()) == 2)
 
 
 @needs_cluster
@@ -173,7 +155,7 @@ def test_no_pod_is_ready(service: Service, rules: HurriedRules, client: Client) 
 def test_redis_is_gone(
     service: Service, client: Client, alerting: HurriedRules, traffic: Traffic, redis: str
 ) -> None:
-    upgrade(service, "--set", f"users.redis.url={redis}")
+    service.upgrade("--set", f"users.redis.url={redis}")
     try:
         with traffic.flowing():
             alerting.wait_until_quiet()
@@ -182,7 +164,7 @@ def test_redis_is_gone(
             client.run("sh", "-c", START_REDIS)
             alerting.wait_until_quiet()
     finally:
-        upgrade(service)
+        service.upgrade()
     # Redis never costs an answer.
     assert traffic.failed() == 0
     assert traffic.degraded() == 0
@@ -230,11 +212,6 @@ def test_an_old_index(rules: HurriedRules, client: Client, demo: Demo) -> None:
 def test_an_index_that_misses_much(
     service: Service, rules: HurriedRules, client: Client, demo: Demo, tmp_path: Path
 ) -> None:
-    made_at = int(time.time())
-    poor = with_poor_index(demo.release, made_at, tmp_path / "release")
-    ReleaseStore(str(tmp_path / "store")).publish(poor.folder, "production")
-    for folder in ("releases", "channels"):
-        client.copy(tmp_path / "store" / folder, f"{STORE}/{folder}")
-    wait_for_version(service, client, demo, poor.version)
+    publish_poor_index(service, client, demo, tmp_path)
     rules.wait_until_fired(cause("HomefeedRecallDrop"))
-    republish(client, demo.version, made_at + 1)
+    republish(client, demo.version, int(time.time()))

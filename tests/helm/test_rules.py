@@ -186,6 +186,17 @@ def test_a_canary_of_the_same_release_counts(tmp_path: Path) -> None:
 
 
 @needs_promtool
+def test_a_canary_without_a_ready_pod_is_named(tmp_path: Path) -> None:
+    calm = play(Phase(minutes=BEFORE + 5))
+    gone = play(Phase(minutes=BEFORE), Phase(minutes=5, is_up=False), name=f"{NAME}-canary")
+    rules = Rendered("canary").one("PrometheusRule")["spec"]
+    query = f"count by (deployment) ({firing('HomefeedNoReadyPod')})"
+    expected = [{"labels": f'{{deployment="{NAME}-canary"}}', "value": 1}]
+    found = {"expr": query, "eval_time": f"{BEFORE + 4}m", "exp_samples": expected}
+    run_rules(rules, calm | gone, [found], tmp_path)
+
+
+@needs_promtool
 @pytest.mark.parametrize("length", [39, 40])
 def test_pods_of_a_canary_with_a_long_name_are_found(tmp_path: Path, length: int) -> None:
     name = "a" * length

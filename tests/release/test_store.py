@@ -57,11 +57,20 @@ def test_a_channel_is_pointed_back_to_what_the_store_holds_alone(
     first, second = store.publish(old, "production"), store.publish(new, "production")
     with pytest.raises(ValueError, match=f"stands for release {second} by now"):
         store.point("production", first, replaces="20200101T000000Z-00000000")
-    store.point("production", first, replaces=second)
+    assert store.point("production", first, replaces=second) == first
     assert store.resolve("production") == first
     with pytest.raises(ValueError, match="holds no release '20200101T000000Z-00000000'"):
         store.point("production", "20200101T000000Z-00000000")
+    with pytest.raises(ValueError, match="channel '../production' is no name"):
+        store.point("../production", second)
     assert store.resolve("production") == first
+
+
+def test_a_channel_takes_what_another_stands_for(store: ReleaseStore, old: Path, new: Path) -> None:
+    store.publish(old, "production")
+    candidate = store.publish(new, "canary")
+    assert store.point("production", "canary") == candidate
+    assert store.resolve("production") == candidate
 
 
 def test_unknown_names_say_what_there_is(store: ReleaseStore, old: Path) -> None:

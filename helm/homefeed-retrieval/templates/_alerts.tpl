@@ -4,7 +4,11 @@
 {{- $name := include "homefeed.fullname" . -}}
 {{- $limits := .Values.prometheusRule.limits -}}
 {{- $failures := printf "homefeed_retrieval_sidecar_failures_total{%s, reason=%%q}" $series -}}
-{{- $deployment := printf "{namespace=%q, deployment=%q}" .Release.Namespace $name -}}
+{{- $tracks := list $name -}}
+{{- if .Values.canary.enabled -}}
+{{- $tracks = append $tracks (include "homefeed.suffixedName" (dict "root" . "suffix" "canary")) -}}
+{{- end -}}
+{{- $deployment := printf "{namespace=%q, deployment=~%q}" .Release.Namespace (join "|" $tracks) -}}
 
 {{- include "homefeed.alert" (dict "root" . "alert" "HomefeedDegraded" "severity" "warning" "for" "10m"
   "expr" (printf "sum(rate(homefeed_retrieval_requests_total{%s, outcome=\"degraded\"}[5m]))\n/\nsum(rate(homefeed_retrieval_requests_total{%s, outcome=~\"ok|degraded\"}[5m]))\n> %v" $series $series (divf $limits.degradedPercent 100))
@@ -47,8 +51,8 @@
 {{- /* Of kube-state-metrics; where there is none, HomefeedNotScraped stands in. */ -}}
 {{- include "homefeed.alert" (dict "root" . "alert" "HomefeedNoReadyPod" "severity" "critical" "for" "2m"
   "expr" (printf "kube_deployment_status_replicas_available%s == 0\nand on (namespace, deployment)\nkube_deployment_spec_replicas%s > 0" $deployment $deployment)
-  "summary" (printf "%s has no ready pod" $name)
-  "description" "No pod answers requests: every one of them fails.") -}}
+  "summary" "{{ $labels.deployment }} has no ready pod"
+  "description" "No pod of it answers requests: all that are led to it alone fail.") -}}
 
 {{- include "homefeed.alert" (dict "root" . "alert" "HomefeedNotScraped" "severity" "critical" "for" "5m"
   "expr" (printf "absent(homefeed_retrieval_requests_total{%s})\nor\nabsent(homefeed_sidecar_index_info{%s})" $series $series)
