@@ -1,5 +1,6 @@
 """A release in production, its log a day later, and what a refresh makes of both."""
 
+import builtins
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -134,9 +135,12 @@ def later(folder: Path, log: EventsConfig) -> EventsConfig:
 def kfp_here(tmp_path: Path) -> Iterator[None]:
     """Pipelines that are called run on this machine, in processes of their own."""
     local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "runs"))
+    of_python = builtins.print
     yield
     # Else components that later tests call would run too.
     local_config.LocalExecutionConfig.instance = None
+    # KFP indents what steps print. Two that run at once each take the other's for Python's own.
+    builtins.print = of_python
 
 
 def vectors_of(release: Release) -> dict[str, np.ndarray]:
